@@ -1,0 +1,3 @@
+//! Gait's offline trainer.
+
+pub mod ingest;

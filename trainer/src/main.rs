@@ -1,0 +1,2 @@
+//! Gait.
+fn main() {}
