@@ -96,9 +96,9 @@ pub(super) fn split_request(request: &[u8]) -> Result<(&str, &[u8]), Malformed> 
 pub(super) fn status(code: &[u8]) -> Option<u16> {
     match code {
         b"-" => Some(0),
-        [_] | [_, _] | [_, _, _] => code.iter().try_fold(0, |status, &b| {
-            b.is_ascii_digit().then(|| status * 10 + u16::from(b - b'0'))
-        }),
+        [_] | [_, _] | [_, _, _] => code
+            .iter()
+            .try_fold(0, |status, &b| b.is_ascii_digit().then(|| status * 10 + u16::from(b - b'0'))),
         _ => None,
     }
 }
@@ -125,7 +125,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const PLAIN: &str = r#"192.0.2.7 - - [17/May/2015:10:05:03 +0000] "GET /cart?id=7 HTTP/1.1" 200 512 "-" "curl/8""#;
+    const PLAIN: &str =
+        r#"192.0.2.7 - - [17/May/2015:10:05:03 +0000] "GET /cart?id=7 HTTP/1.1" 200 512 "-" "curl/8""#;
 
     fn call<'a>(line: &'a str, scratch: &'a mut Scratch) -> Call<'a> {
         match parse_combined(line.as_bytes(), scratch) {
@@ -180,7 +181,9 @@ mod tests {
         assert_eq!(reason(&PLAIN.replace(" 200 ", " 20x ")), Malformed::Bad("status"));
         assert_eq!(reason(&PLAIN.replace(r#" "-" "curl/8""#, "")), Malformed::Missing("referrer"));
         assert_eq!(reason("error: disk full"), Malformed::Missing("time"));
-        assert!(parse_common(PLAIN.replace(r#" "-" "curl/8""#, "").as_bytes(), &mut Scratch::default()).is_ok());
+        assert!(
+            parse_common(PLAIN.replace(r#" "-" "curl/8""#, "").as_bytes(), &mut Scratch::default()).is_ok()
+        );
     }
 
     proptest! {

@@ -134,7 +134,7 @@ mod tests {
 
         /// Whatever text a caller or path is made of arrives unchanged.
         #[test]
-        fn texts_come_back(ts in 0_u64..100_000_000_000, caller in "\\PC{1,20}", path in "/\\PC{0,20}", ms in 0_u32..100_000) {
+        fn texts_come_back(ts in 0_u64..18_000_000_000, caller in "\\PC{1,20}", path in "/\\PC{0,20}", ms in 0_u32..100_000) {
             prop_assume!(caller != "-");
             let line = serde_json::json!({"ts": ts, "caller": caller, "method": "PUT", "path": path, "duration_ms": ms}).to_string();
             let mut scratch = Scratch::default();

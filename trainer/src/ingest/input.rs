@@ -154,7 +154,10 @@ mod tests {
             sources.iter().map(|s| s.name().replace(&path(""), "")).collect()
         };
         assert_eq!(names(&[path("logs")]), ["logs/a.log", "logs/b.log", "logs/deep/c.log"]);
-        assert_eq!(names(&[path("logs/b.log"), path("logs/?.log"), "-".into()]), ["logs/b.log", "logs/a.log", "<stdin>"]);
+        assert_eq!(
+            names(&[path("logs/b.log"), path("logs/?.log"), "-".into()]),
+            ["logs/b.log", "logs/a.log", "<stdin>"]
+        );
         assert_eq!(names(&[path("x[1].log")]), ["x[1].log"]);
         assert!(resolve(&[path("none*")]).is_err());
         assert!(resolve::<&str>(&[]).is_err());

@@ -66,7 +66,11 @@ impl<R: Read> Lines<R> {
     fn line(&self, start: usize, len: usize) -> Line<'_> {
         let line = &self.buffer[start..start + len];
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.len() > self.max_line { Line::TooLong(&line[..line.len().min(EXCERPT)]) } else { Line::Text(line) }
+        if line.len() > self.max_line {
+            Line::TooLong(&line[..line.len().min(EXCERPT)])
+        } else {
+            Line::Text(line)
+        }
     }
 
     /// Drops everything up to the next line end, keeping the first bytes at the buffer's start to show them.

@@ -169,7 +169,11 @@ mod tests {
         check(line, false, Call { caller: "10.0.0.1", ..plain });
         check(line, true, Call { caller: "198.51.100.2", ..plain });
         check(&line.replace("203.0.113.9, 198.51.100.2", "-"), true, Call { caller: "10.0.0.1", ..plain });
-        check(&line.replace(r#""remote_user":"-""#, r#""remote_user":"ann""#), true, Call { caller: "ann", ..plain });
+        check(
+            &line.replace(r#""remote_user":"-""#, r#""remote_user":"ann""#),
+            true,
+            Call { caller: "ann", ..plain },
+        );
     }
 
     #[test]
@@ -189,7 +193,9 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf8_are_kept_readable() {
-        let line = [&br#"{"ts":1431857103,"remote_addr":"::1","request":"GET /"#[..], b"\xff", br#" HTTP/1.1"}"#].concat();
+        let line =
+            [&br#"{"ts":1431857103,"remote_addr":"::1","request":"GET /"#[..], b"\xff", br#" HTTP/1.1"}"#]
+                .concat();
         let mut scratch = Scratch::default();
         let Ok(Record::Call(call)) = parse(&line, &mut scratch) else { panic!("not a call") };
         assert_eq!(call.target, "/%FF");

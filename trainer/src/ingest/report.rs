@@ -131,12 +131,12 @@ impl ReadReport {
 impl fmt::Display for ReadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ReadReport { files, lines, records, not_http, .. } = self;
-        write!(f, "{records} records from {lines} lines of {files} files")?;
+        write!(f, "records: {records}, lines: {lines}, files: {files}")?;
         if *not_http > 0 {
-            write!(f, "; {not_http} lines about something other than HTTP")?;
+            write!(f, "; not about HTTP: {not_http}")?;
         }
         for (reason, count) in &self.malformed {
-            write!(f, "; {count} malformed lines: {reason}")?;
+            write!(f, "; malformed because {reason}: {count}")?;
         }
         for sample in &self.samples {
             write!(f, "\n  {sample}")?;
