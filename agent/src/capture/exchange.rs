@@ -1,0 +1,90 @@
+//! What capture hands to the rest of the agent.
+
+use std::net::SocketAddr;
+
+/// Which end of the connection this host holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It received the request.
+    Server,
+    /// It sent the request.
+    Client,
+}
+
+/// How process and thread of an exchange were found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessSource {
+    /// The thread that last received from the socket: exact.
+    Receiver,
+    /// The thread that was current when the bytes went out: nearly always right.
+    Sender,
+    /// The process that holds the socket, asked of sock_diag afterwards; the thread is unknown.
+    SockDiag,
+    /// Not found: pid and tid are 0.
+    Unknown,
+}
+
+/// One HTTP exchange, borrowed from the ring until the callback returns.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange<'a> {
+    /// When the request's first byte passed, in nanoseconds of Unix time.
+    pub request_ns: u64,
+    /// When the response's first byte passed, in nanoseconds of Unix time.
+    pub response_ns: u64,
+    /// The process, 0 when unknown.
+    pub pid: u32,
+    /// The thread, 0 when unknown.
+    pub tid: u32,
+    /// How they were found.
+    pub process_source: ProcessSource,
+    /// The thread's command name; empty when unknown.
+    pub comm: &'a str,
+    /// The process's executable; empty when unknown, or when the process had already ended.
+    pub exe: &'a str,
+    /// The socket's cgroup v2 id, 0 when the kernel does not tell.
+    pub cgroup: u64,
+    /// This host's end. IPv4 is given as IPv4 even on a v6 socket.
+    pub local: SocketAddr,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Which end this host holds.
+    pub role: Role,
+    /// The response's status code.
+    pub status: u16,
+    /// The request head's first bytes, as they passed.
+    pub head: &'a [u8],
+    /// Bytes the head had in all.
+    pub head_total: u32,
+    /// What is special: `gait_common::wire::exchange::{LOST_BEFORE, ...}`.
+    pub flags: u16,
+    /// The connection: unique for as long as the host runs.
+    pub cookie: u64,
+    /// Number of the request on its connection, from 0.
+    pub ordinal: u32,
+}
+
+/// A time window in which records were lost between kernel and agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Unix nanoseconds of the last record before the gap.
+    pub from_unix_ns: u64,
+    /// Unix nanoseconds of the first record after it.
+    pub to_unix_ns: u64,
+    /// Records lost.
+    pub count: u64,
+}
+
+/// What one call of [`super::Capture::drain`] found. Reuse it: `gaps` keeps its memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Exchanges handed to the callback.
+    pub records: usize,
+    /// Records left out: of the agent itself, or by the process filters.
+    pub filtered: usize,
+    /// Ring entries that were no valid record; anything but 0 is a defect.
+    pub malformed: usize,
+    /// Time windows with lost records.
+    pub gaps: Vec<Gap>,
+    /// Whether the limit was reached and more records wait.
+    pub more: bool,
+}

@@ -1,0 +1,1 @@
+//! The framing of one direction of an HTTP/1 connection.
