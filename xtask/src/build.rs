@@ -54,7 +54,7 @@ pub(crate) fn trainer() -> Result<PathBuf> {
 pub(crate) fn ebpf() -> Result<PathBuf> {
     let toolchain = toolchain::prepare()?;
     say(format!("building the kernel side with {}", toolchain.about()));
-    run(&mut kernel_side(&toolchain, "build")).with_context(|| {
+    run(&mut kernel_side(&toolchain, "build", &[])).with_context(|| {
         "failed to build the kernel side; if bpf-linker complains about bitcode, it was built for another LLVM \
          than the compiler's: remove it and run `cargo xtask toolchain`"
     })?;
@@ -65,12 +65,13 @@ pub(crate) fn ebpf() -> Result<PathBuf> {
     Ok(object)
 }
 
-/// A cargo command (`build`, `clippy`) over the kernel side's crate, for the kernel's target.
-pub(crate) fn kernel_side(toolchain: &Toolchain, what: &str) -> Command {
+/// A cargo command (`build`, `check`) over the kernel side's crate, for the kernel's target, with `extra` flags for
+/// the compiler.
+pub(crate) fn kernel_side(toolchain: &Toolchain, what: &str, extra: &[&str]) -> Command {
     let mut command = toolchain.cargo();
     command.args([what, "--package", "gait-agent-ebpf", "--release", "--target", bpf_target()]);
     command.args(["-Z", "build-std=core", "--target-dir"]).arg(target_dir().join("ebpf"));
-    command.env("CARGO_ENCODED_RUSTFLAGS", flags().join("\x1f"));
+    command.env("CARGO_ENCODED_RUSTFLAGS", flags(extra).join("\x1f"));
     // The verifier wants one self-contained object: no unwinding, one unit, and no thin LTO beside bpf-linker's own.
     command.env("CARGO_PROFILE_RELEASE_PANIC", "abort");
     command.env("CARGO_PROFILE_RELEASE_LTO", "off");
@@ -78,15 +79,11 @@ pub(crate) fn kernel_side(toolchain: &Toolchain, what: &str) -> Command {
     command
 }
 
-fn flags() -> [String; 5] {
-    [
-        "--cfg".into(),
-        format!("bpf_target_arch=\"{}\"", std::env::consts::ARCH),
-        // BTF is made from debug information: the kernel needs it to load, people to read.
-        "-Cdebuginfo=2".into(),
-        "-Clink-arg=--btf".into(),
-        "-Cembed-bitcode=yes".into(),
-    ]
+fn flags(extra: &[&str]) -> Vec<String> {
+    let arch = format!("--cfg=bpf_target_arch=\"{}\"", std::env::consts::ARCH);
+    // BTF is made from debug information: the kernel needs it to load, people to read.
+    let fixed = [arch.as_str(), "-Cdebuginfo=2", "-Clink-arg=--btf", "-Cembed-bitcode=yes"];
+    fixed.iter().chain(extra).map(|&flag| flag.to_owned()).collect()
 }
 
 fn object_path() -> PathBuf {

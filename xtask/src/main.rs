@@ -5,10 +5,14 @@
 
 mod apt;
 mod build;
+mod ci;
+mod fuzz;
 mod interrupt;
 mod shell;
+mod test;
 mod toolchain;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -41,6 +45,43 @@ enum Task {
         #[arg(long)]
         release: bool,
     },
+    /// Runs every test, the kernel tests as root
+    Test {
+        /// Only the kernel tests
+        #[arg(long)]
+        kernel: bool,
+        /// Passed to the test programs
+        #[arg(last = true, value_name = "ARGUMENT")]
+        arguments: Vec<String>,
+    },
+    /// Checks everything that .ci/run checks, with the time each step takes
+    Ci,
+    /// Trains a model from access logs with the release trainer
+    #[command(after_help = "Example:
+  cargo xtask train --logs '/var/log/nginx/access.log*' --out shop.gait -- --seed 7")]
+    Train {
+        /// Log files: paths or globs; plain, gz or zst
+        #[arg(long, required = true, num_args = 1.., value_name = "GLOB")]
+        logs: Vec<String>,
+        /// Their format, as `gait-trainer train --help` lists them
+        #[arg(long, default_value = "combined")]
+        format: String,
+        /// The model file to write
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Further options for `gait-trainer train`
+        #[arg(last = true, value_name = "OPTION")]
+        rest: Vec<String>,
+    },
+    /// Runs the fuzz targets in tests/fuzz
+    Fuzz {
+        /// How long each target runs
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Only this target
+        #[arg(long)]
+        target: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -69,5 +110,10 @@ fn dispatch(task: Task) -> Result<()> {
             println!("{}\n{}", built.agent.display(), built.trainer.display());
             Ok(())
         }
+        Task::Test { kernel: true, arguments } => test::kernel(&build::ebpf()?, &arguments),
+        Task::Test { kernel: false, arguments } => test::test(&arguments),
+        Task::Ci => ci::ci(),
+        Task::Train { logs, format, out, rest } => test::train(&logs, &format, &out, &rest),
+        Task::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref()),
     }
 }

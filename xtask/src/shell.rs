@@ -64,7 +64,9 @@ pub(crate) fn is_executable(file: &Path) -> bool {
 
 /// Where `cargo install` puts programs (their `bin` is below it).
 pub(crate) fn cargo_home() -> Option<PathBuf> {
-    env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")))
+    env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")))
 }
 
 /// Whether this process is root.
@@ -98,7 +100,8 @@ pub(crate) fn as_root(program: impl AsRef<OsStr>, keep: &[&str]) -> Command {
 /// When it cannot be started, fails, or we are interrupted.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
-    let mut child = command.stdin(Stdio::null()).spawn().with_context(|| format!("failed to start {shown}"))?;
+    let mut child =
+        command.stdin(Stdio::null()).spawn().with_context(|| format!("failed to start {shown}"))?;
     let status = wait(&mut child).with_context(|| format!("while running {shown}"))?;
     if !status.success() {
         bail!("{shown} failed: {status}");
@@ -112,8 +115,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// When it cannot be started or fails.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let shown = show(command);
-    let output =
-        command.stdin(Stdio::null()).output().with_context(|| format!("failed to start {shown}"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("failed to start {shown}"))?;
     if !output.status.success() {
         bail!("{shown} failed: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
     }
@@ -138,10 +140,8 @@ fn end(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
     if let Ok(Some(status)) = child.try_wait() {
         return Some(status);
     }
-    let _ = rustix::process::kill_process(
-        rustix::process::Pid::from_child(child),
-        rustix::process::Signal::TERM,
-    );
+    let _ =
+        rustix::process::kill_process(rustix::process::Pid::from_child(child), rustix::process::Signal::TERM);
     let deadline = Instant::now() + patience;
     while Instant::now() < deadline {
         if let Ok(Some(status)) = child.try_wait() {
@@ -183,7 +183,9 @@ impl Background {
 
     /// An error if it has ended on its own.
     pub(crate) fn check_alive(&mut self) -> Result<()> {
-        if let Some(status) = self.child.try_wait().with_context(|| format!("failed to wait for {}", self.name))? {
+        if let Some(status) =
+            self.child.try_wait().with_context(|| format!("failed to wait for {}", self.name))?
+        {
             bail!("{} ended early: {status}", self.name);
         }
         Ok(())

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::apt;
-use crate::shell::{cargo_home, output, run, say, state_dir, which};
+use crate::shell::{cargo_home, is_executable, output, run, say, state_dir, which};
 
 /// The oldest compiler taken, the workspace's `rust-version`.
 const OLDEST: (u32, u32) = (1, 95);
@@ -21,8 +21,10 @@ const OLDEST: (u32, u32) = (1, 95);
 pub(crate) struct Toolchain {
     /// How cargo is started: the program and its leading arguments.
     cargo: Vec<String>,
-    /// The compiler, where cargo would not find it by itself.
+    /// The compiler, to be named to cargo where it would not find it by itself.
     rustc: Option<PathBuf>,
+    /// The compiler's binary.
+    compiler: PathBuf,
     /// The directory of bpf-linker.
     linker_dir: PathBuf,
     /// What this is, for people.
@@ -51,7 +53,13 @@ impl Toolchain {
         command
     }
 
-    /// The compiler's command-line name for messages.
+    /// The clippy that belongs to the compiler, if it is installed.
+    pub(crate) fn clippy_driver(&self) -> Option<PathBuf> {
+        let driver = self.compiler.with_file_name("clippy-driver");
+        is_executable(&driver).then_some(driver)
+    }
+
+    /// What to call it in messages.
     pub(crate) fn about(&self) -> &str {
         &self.about
     }
@@ -73,7 +81,8 @@ pub(crate) fn prepare() -> Result<Toolchain> {
             find().context("the kernel side's toolchain was installed but is not complete")?
         }
     };
-    let text = serde_json::to_string_pretty(&found).context("failed to encode the toolchain's description")?;
+    let text =
+        serde_json::to_string_pretty(&found).context("failed to encode the toolchain's description")?;
     fs::write(&cache, text).with_context(|| format!("failed to write {}", cache.display()))?;
     Ok(found)
 }
@@ -90,11 +99,12 @@ pub(crate) fn find() -> Result<Toolchain> {
             OLDEST.1
         )
     })?;
-    let witnesses = [linker, compiler.sources, compiler.witness]
+    let witnesses = [linker, compiler.sources, compiler.binary.clone()]
         .into_iter()
         .map(|path| modified(&path).map(|time| (path, time)))
         .collect::<Result<_>>()?;
-    Ok(Toolchain { cargo: compiler.cargo, rustc: compiler.rustc, linker_dir, about: compiler.about, witnesses })
+    let Compiler { cargo, rustc, binary, about, .. } = compiler;
+    Ok(Toolchain { cargo, rustc, compiler: binary, linker_dir, about, witnesses })
 }
 
 fn read_cache(cache: &Path) -> Option<Toolchain> {
@@ -114,7 +124,7 @@ struct Compiler {
     rustc: Option<PathBuf>,
     about: String,
     sources: PathBuf,
-    witness: PathBuf,
+    binary: PathBuf,
     llvm: u32,
 }
 
@@ -129,7 +139,8 @@ fn rustup_nightly() -> Option<Compiler> {
     let installed = output(Command::new(&rustup).args(["toolchain", "list"])).ok()?;
     installed.lines().find(|line| line.starts_with("nightly"))?;
     let run = |program: &str, arg: &str| {
-        output(Command::new(&rustup).args(["run", "nightly", program, arg]).env_remove("RUSTUP_TOOLCHAIN")).ok()
+        output(Command::new(&rustup).args(["run", "nightly", program, arg]).env_remove("RUSTUP_TOOLCHAIN"))
+            .ok()
     };
     let sysroot = PathBuf::from(run("rustc", "--print=sysroot")?.trim());
     let version = Version::parse(&run("rustc", "-vV")?)?;
@@ -138,7 +149,7 @@ fn rustup_nightly() -> Option<Compiler> {
         cargo: [rustup.to_string_lossy().as_ref(), "run", "nightly", "cargo"].map(String::from).into(),
         rustc: None,
         about: format!("rustup nightly {}", version.text),
-        witness: sysroot.join("bin/rustc"),
+        binary: sysroot.join("bin/rustc"),
         sources,
         llvm: version.llvm,
     })
@@ -167,7 +178,7 @@ fn distribution_at(dir: &Path) -> Option<Compiler> {
     (version.release >= OLDEST && sources.is_file()).then(|| Compiler {
         cargo: vec![cargo.to_string_lossy().into_owned()],
         about: format!("the distribution's rustc {}", version.text),
-        witness: rustc.clone(),
+        binary: rustc.clone(),
         rustc: Some(rustc),
         sources,
         llvm: version.llvm,
@@ -198,7 +209,8 @@ fn install() -> Result<()> {
         install_compiler()?;
     }
     if which("bpf-linker").is_none() {
-        let compiler = compilers().into_iter().next().ok_or_else(|| anyhow!("there is still no usable compiler"))?;
+        let compiler =
+            compilers().into_iter().next().ok_or_else(|| anyhow!("there is still no usable compiler"))?;
         install_linker(compiler.llvm)?;
     }
     Ok(())
@@ -213,11 +225,13 @@ fn install_compiler() -> Result<()> {
     sets.extend(ubuntu_sets());
     sets.push(["rustc", "cargo", "rust-src"].map(String::from));
     let usable = |set: &&[String; 3]| {
-        set.iter().all(|package| apt::candidate(package).is_some_and(|version| debian_release(&version) >= OLDEST))
+        set.iter()
+            .all(|package| apt::candidate(package).is_some_and(|version| debian_release(&version) >= OLDEST))
     };
-    let set = sets.iter().find(usable).ok_or_else(|| {
-        anyhow!("apt offers no rustc with sources of {}.{} or newer", OLDEST.0, OLDEST.1)
-    })?;
+    let set = sets
+        .iter()
+        .find(usable)
+        .ok_or_else(|| anyhow!("apt offers no rustc with sources of {}.{} or newer", OLDEST.0, OLDEST.1))?;
     apt::install(&set.each_ref().map(String::as_str))
 }
 

@@ -1,0 +1,97 @@
+//! Every test: those that need nothing, and those that load real probes into this kernel.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::apt::{self, need};
+use crate::build;
+use crate::shell::{as_root, can_be_root, cargo, is_root, run, say};
+
+/// The servers, loads and network tools that the kernel tests drive.
+const NEEDS: &[apt::Need] = &[
+    need("wrk", "wrk"),
+    need("python3", "python3"),
+    need("node", "nodejs"),
+    need("iptables", "iptables"),
+    need("ip", "iproute2"),
+    need("unshare", "util-linux"),
+];
+
+/// Runs all tests; `arguments` go to the test programs.
+///
+/// # Errors
+/// When a test fails, and in CI also when the kernel tests could not run.
+pub(crate) fn test(arguments: &[String]) -> Result<()> {
+    let object = build::ebpf()?;
+    say("running the tests that need no root");
+    let mut command = cargo();
+    command
+        .args(["test", "--workspace", "--exclude", "gait-agent-ebpf", "--no-fail-fast", "--"])
+        .args(arguments);
+    run(build::with_object(&mut command, &object))?;
+    kernel(&object, arguments)
+}
+
+/// Runs the tests that load the probes into this kernel.
+pub(crate) fn kernel(object: &Path, arguments: &[String]) -> Result<()> {
+    if !can_be_root() {
+        let message = "the kernel tests were NOT run: they need root (or `sudo -n`)";
+        if std::env::var_os("CI").is_some() {
+            bail!(message);
+        }
+        say(message);
+        return Ok(());
+    }
+    apt::ensure(NEEDS)?;
+    mount_tracefs()?;
+    say("running the kernel tests as root");
+    let mut command = cargo();
+    command.args([
+        "test",
+        "--package",
+        "gait-tests",
+        "--features",
+        "kernel",
+        "--test",
+        "kernel",
+        "--no-fail-fast",
+    ]);
+    command.arg("--").args(arguments);
+    command.env("PATH", path_with_nginx()?);
+    if !is_root() {
+        // cargo builds as ourselves and only the test program runs as root.
+        let runner = format!("CARGO_TARGET_{}_RUNNER", env!("XTASK_HOST").to_uppercase().replace('-', "_"));
+        command.env(runner, "sudo -n --preserve-env");
+    }
+    run(build::with_object(&mut command, object))
+}
+
+/// PATH with nginx on it, which may have been unpacked rather than installed, and with the sbin directories.
+fn path_with_nginx() -> Result<std::ffi::OsString> {
+    let nginx = apt::nginx()?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .chain(nginx.parent().map(Path::to_path_buf));
+    Ok(std::env::join_paths(dirs)?)
+}
+
+/// The kernel lists its tracepoints in tracefs; minimal systems do not mount it.
+pub(crate) fn mount_tracefs() -> Result<()> {
+    let mounted = |dir: &str| Path::new(dir).join("events").exists();
+    if mounted("/sys/kernel/tracing") || mounted("/sys/kernel/debug/tracing") {
+        return Ok(());
+    }
+    say("mounting tracefs at /sys/kernel/tracing");
+    run(as_root("mount", &[]).args(["-t", "tracefs", "tracefs", "/sys/kernel/tracing"]))
+}
+
+/// A trainer run as a user would type it: `gait-trainer train` with the options given.
+pub(crate) fn train(logs: &[String], format: &str, out: &Path, rest: &[String]) -> Result<()> {
+    let trainer = build::trainer()?;
+    let mut command = Command::new(trainer);
+    command.args(["train", "--format", format, "--out"]).arg(out).args(rest).args(logs);
+    run(&mut command)
+}
