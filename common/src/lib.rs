@@ -25,3 +25,5 @@ pub mod detect;
 pub mod finding;
 #[cfg(feature = "std")]
 pub mod pipeline;
+#[cfg(feature = "spool")]
+pub mod spool;
