@@ -6,8 +6,10 @@
 mod apt;
 mod build;
 mod ci;
+mod demo;
 mod fuzz;
 mod interrupt;
+mod nginx;
 mod shell;
 mod test;
 mod toolchain;
@@ -44,6 +46,22 @@ enum Task {
         /// Optimised, as it is shipped
         #[arg(long)]
         release: bool,
+    },
+    /// Shows the whole story: real requests, capture, training, live detection, explained findings
+    #[command(after_help = "Examples:
+  cargo xtask demo                 as root: captures in the kernel
+  cargo xtask demo --from-logs     without root: from nginx's access log
+  cargo xtask demo --seed 7        other callers, other walks")]
+    Demo {
+        /// Varies the traffic
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// From nginx's access log instead of the kernel; needs no root
+        #[arg(long)]
+        from_logs: bool,
+        /// Keeps the directory with logs, spool, model and findings
+        #[arg(long)]
+        keep: bool,
     },
     /// Runs every test, the kernel tests as root
     Test {
@@ -110,6 +128,7 @@ fn dispatch(task: Task) -> Result<()> {
             println!("{}\n{}", built.agent.display(), built.trainer.display());
             Ok(())
         }
+        Task::Demo { seed, from_logs, keep } => demo::demo(&demo::Options { seed, from_logs, keep }),
         Task::Test { kernel: true, arguments } => test::kernel(&build::ebpf()?, &arguments),
         Task::Test { kernel: false, arguments } => test::test(&arguments),
         Task::Ci => ci::ci(),
