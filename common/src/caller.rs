@@ -114,7 +114,13 @@ impl CallerNamer {
         push_display(out, peer);
     }
 
-    fn try_identity(&self, identity: &Identity, headers: &dyn Headers, peer: IpAddr, out: &mut String) -> bool {
+    fn try_identity(
+        &self,
+        identity: &Identity,
+        headers: &dyn Headers,
+        peer: IpAddr,
+        out: &mut String,
+    ) -> bool {
         match identity {
             Identity::Header(name) | Identity::ClientCert(name) => {
                 self.push_secret(out, identity, headers.get(name).unwrap_or_default())

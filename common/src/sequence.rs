@@ -68,7 +68,8 @@ pub trait Sessions {
     /// An operation of a session has closed; `steps` is not empty.
     fn operation(&mut self, of: SessionOf<'_>, state: &mut Self::State, steps: &[Step]);
 
-    /// A session has ended. It is not `complete` when it was cut short: by the end of input, for room, or by a gap.
+    /// A session has ended; `state` must be left as new, ready for the caller's next one. The session is not
+    /// `complete` when it was cut short: by the end of input or for room.
     fn end(&mut self, of: SessionOf<'_>, state: &mut Self::State, complete: bool);
 }
 
@@ -118,10 +119,7 @@ pub struct Sequencer<S: Sessions> {
 }
 
 struct Slot<T> {
-    caller: Box<str>,
-    pid: u32,
-    comm: [u8; 15],
-    comm_len: u8,
+    owner: Owner,
     open: Vec<Step>,
     is_open: bool,
     in_due: bool,
@@ -129,7 +127,15 @@ struct Slot<T> {
     state: T,
 }
 
-impl<T> Slot<T> {
+/// Who a slot belongs to.
+struct Owner {
+    caller: Box<str>,
+    pid: u32,
+    comm: [u8; 15],
+    comm_len: u8,
+}
+
+impl Owner {
     fn of(&self) -> SessionOf<'_> {
         let comm = std::str::from_utf8(&self.comm[..usize::from(self.comm_len)]).unwrap_or_default();
         SessionOf { caller: &self.caller, process: Process { pid: self.pid, comm } }
@@ -184,9 +190,7 @@ impl<S: Sessions> Sequencer<S> {
         {
             close_operation(this, &mut self.counts, sessions);
         }
-        if this.pid != process.pid || process.pid == 0 {
-            this.set_process(process);
-        }
+        this.owner.set_process(process);
         this.open.push(step);
         this.last_end = this.last_end.max(step.end);
         if !this.in_due {
@@ -259,10 +263,7 @@ impl<S: Sessions> Sequencer<S> {
             }
         }
         let slot = Slot {
-            caller: caller.into(),
-            pid: 0,
-            comm: [0; 15],
-            comm_len: 0,
+            owner: Owner { caller: caller.into(), pid: 0, comm: [0; 15], comm_len: 0 },
             open: Vec::new(),
             is_open: true,
             in_due: false,
@@ -291,7 +292,7 @@ impl<S: Sessions> Sequencer<S> {
         // An entry left in `due` is passed over when its time comes.
         this.in_due = false;
         this.is_open = false;
-        self.index.remove(&this.caller);
+        self.index.remove(&this.owner.caller);
         self.free.push(slot);
     }
 }
@@ -300,20 +301,20 @@ fn close_operation<S: Sessions>(slot: &mut Slot<S::State>, counts: &mut Counts, 
     if slot.open.is_empty() {
         return;
     }
-    let mut steps = std::mem::take(&mut slot.open);
-    order(&mut steps);
+    order(&mut slot.open);
     counts.operations += 1;
-    let mut state = std::mem::take(&mut slot.state);
-    sessions.operation(slot.of(), &mut state, &steps);
-    slot.state = state;
-    steps.clear();
-    slot.open = steps;
+    sessions.operation(slot.owner.of(), &mut slot.state, &slot.open);
+    slot.open.clear();
 }
 
-fn end_session<S: Sessions>(slot: &mut Slot<S::State>, complete: bool, counts: &mut Counts, sessions: &mut S) {
+fn end_session<S: Sessions>(
+    slot: &mut Slot<S::State>,
+    complete: bool,
+    counts: &mut Counts,
+    sessions: &mut S,
+) {
     counts.sessions += 1;
-    let mut state = std::mem::take(&mut slot.state);
-    sessions.end(slot.of(), &mut state, complete);
+    sessions.end(slot.owner.of(), &mut slot.state, complete);
 }
 
 /// Puts an operation's steps into their order: by start, and by interface where they overlap in time.
@@ -354,6 +355,7 @@ mod tests {
         }
         fn end(&mut self, of: SessionOf<'_>, state: &mut usize, complete: bool) {
             self.0.push(format!("{} end {state} {complete}", of.caller));
+            *state = 0;
         }
     }
 
@@ -383,7 +385,15 @@ mod tests {
         ];
         assert_eq!(
             run(Limits::default(), &steps, 0),
-            ["ann [1, 2]", "ann [3]", "ann end 3 true", "ann [4]", "ann end 1 false", "bob [9]", "bob end 1 false"]
+            [
+                "ann [1, 2]",
+                "ann [3]",
+                "ann end 3 true",
+                "ann [4]",
+                "ann end 1 false",
+                "bob [9]",
+                "bob end 1 false"
+            ]
         );
     }
 
@@ -396,8 +406,10 @@ mod tests {
 
     #[test]
     fn parallel_calls_do_not_depend_on_their_order() {
-        let forward = [("a", step(1, 0, 5)), ("a", step(3, 10, 60)), ("a", step(2, 20, 50)), ("a", step(4, 70, 80))];
-        let reverse = [("a", step(1, 0, 5)), ("a", step(2, 10, 60)), ("a", step(3, 20, 50)), ("a", step(4, 70, 80))];
+        let forward =
+            [("a", step(1, 0, 5)), ("a", step(3, 10, 60)), ("a", step(2, 20, 50)), ("a", step(4, 70, 80))];
+        let reverse =
+            [("a", step(1, 0, 5)), ("a", step(2, 10, 60)), ("a", step(3, 20, 50)), ("a", step(4, 70, 80))];
         assert_eq!(run(Limits::default(), &forward, 0)[0], "a [1, 2, 3, 4]");
         assert_eq!(run(Limits::default(), &reverse, 0)[0], "a [1, 2, 3, 4]");
     }

@@ -175,7 +175,8 @@ impl Node {
 
     /// Whether the words here are values; then how often a word must have been seen to stay a word.
     fn open_ended(&self, naming: &Naming) -> Option<u64> {
-        let words = || self.words.iter().filter(|(word, _)| !naming.is_protected(word)).map(|(_, node)| node.seen);
+        let words =
+            || self.words.iter().filter(|(word, _)| !naming.is_protected(word)).map(|(_, node)| node.seen);
         let count = words().count();
         let seen: u64 = words().sum();
         if count < MIN_WORDS || seen < MIN_SEEN {
@@ -249,8 +250,9 @@ mod tests {
 
     #[test]
     fn open_ended_words_collapse_but_frequent_and_protected_ones_do_not() {
-        let mut targets: Vec<String> =
-            (0..60u8).map(|i| format!("/users/user{}{}", char::from(97 + i % 26), char::from(97 + i / 26))).collect();
+        let mut targets: Vec<String> = (0..60u8)
+            .map(|i| format!("/users/user{}{}", char::from(97 + i % 26), char::from(97 + i / 26)))
+            .collect();
         targets.extend((0..40).map(|_| "/users/me".to_owned()));
         targets.push("/users/admin".to_owned());
         let interfaces = learn(&targets);
@@ -263,7 +265,8 @@ mod tests {
 
     #[test]
     fn splitting_the_data_changes_nothing() {
-        let targets: Vec<String> = (0..300).map(|i| format!("/blog/post-{}/x?p{}=1", (b'a' + i % 25) as char, i % 3)).collect();
+        let targets: Vec<String> =
+            (0..300).map(|i| format!("/blog/post-{}/x?p{}=1", (b'a' + i % 25) as char, i % 3)).collect();
         let whole = {
             let mut learner = Learner::new(Naming::default(), vec![]);
             targets.iter().for_each(|target| learner.observe(&get(target)));

@@ -125,7 +125,8 @@ impl Interfaces {
         let mut any_value = false;
         for (depth, text) in target.segments().enumerate() {
             let next = if depth < MAX_DEPTH { self.child(node, text) } else { None };
-            let (child, is_value) = next.or_else(|| self.value_child(node, Kind::Rest, "").map(|n| (n, true)))?;
+            let (child, is_value) =
+                next.or_else(|| self.value_child(node, Kind::Rest, "").map(|n| (n, true)))?;
             if is_value {
                 any_value = true;
                 text.hash(&mut values);

@@ -77,11 +77,14 @@ impl Kind {
         if bytes.len() >= 8 && count.hex == bytes.len() && count.digit > 0 {
             return Some(Self::Hex);
         }
-        if count.at == 1 && stem.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.')) {
+        if count.at == 1
+            && stem.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.'))
+        {
             return Some(Self::Email);
         }
         let base64 = count.digit + count.lower + count.upper + count.hyphen + count.base64;
-        if bytes.len() >= 20 && base64 == bytes.len() && count.digit > 0 && count.lower > 0 && count.upper > 0 {
+        if bytes.len() >= 20 && base64 == bytes.len() && count.digit > 0 && count.lower > 0 && count.upper > 0
+        {
             return Some(Self::Base64);
         }
         (count.digit >= 3 || bytes.len() > 64).then_some(Self::Opaque)
@@ -263,7 +266,8 @@ fn decode(path: &str, out: &mut String) {
             }
             // Bytes outside ASCII stay encoded: decoding them could yield broken UTF-8.
             _ => {
-                let next = (at + 1..=bytes.len()).find(|&end| path.is_char_boundary(end)).unwrap_or(bytes.len());
+                let next =
+                    (at + 1..=bytes.len()).find(|&end| path.is_char_boundary(end)).unwrap_or(bytes.len());
                 out.push_str(&path[at..next]);
                 at = next;
             }

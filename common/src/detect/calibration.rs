@@ -1,0 +1,224 @@
+//! From evidence to one score, in units that mean the same for every part and every data set.
+//!
+//! Each part's amount becomes the tail probability it had among held-out normal sessions, as `-log10 P(amount >= x)`:
+//! 3 means one normal session in a thousand shows as much. Within what was observed this is the empirical tail;
+//! beyond it the tail is taken to fall exponentially with the mean excess of the top twentieth (peaks over threshold;
+//! Pickands, 1975, with shape 0). What exceeds [`COMMON`] is summed over the parts: evidence of several kinds counts
+//! for more than one kind alone, and everyday variation counts for nothing.
+//!
+//! The threshold on the sum comes from held-out normal sessions in the same way, for a stated false-alarm rate.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Evidence, Part};
+
+/// Tail exponent up to which an amount is everyday variation: one normal session in ten shows it.
+const COMMON: f64 = 1.0;
+/// Knots kept of a tail.
+const KNOTS: usize = 64;
+/// No part alone counts for more than this.
+const MAX_EXPONENT: f64 = 30.0;
+
+/// The upper tail of one statistic among normal sessions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tail {
+    /// Amounts, ascending, each with `-log10` of the share of sessions that reach it, ascending too.
+    pub knots: Vec<(f32, f32)>,
+    /// `-log10` of the chance of an amount that no session of the sample reached.
+    pub beyond: f32,
+    /// How much further such an amount must go for its probability to fall by a factor of e.
+    pub scale: f32,
+}
+
+impl Tail {
+    /// The tail of a sample. `least_scale` is the smallest difference that means something, for statistics that normal
+    /// sessions hardly ever show.
+    pub fn fit(sample: &[f32], least_scale: f32) -> Self {
+        let mut sorted: Vec<f32> = sample.iter().copied().filter(|x| x.is_finite()).collect();
+        sorted.sort_unstable_by(f32::total_cmp);
+        let n = sorted.len();
+        let mut knots: Vec<(f32, f32)> = Vec::new();
+        for (rank, group) in ranked(&sorted) {
+            // `rank` sessions are below, so n - rank reach this amount.
+            let exponent = -(((n - rank) as f64 + 0.5) / (n as f64 + 1.0)).log10() as f32;
+            knots.push((group, exponent.max(0.0)));
+        }
+        let top = &sorted[n - n.div_ceil(20)..];
+        let base = top.first().copied().unwrap_or_default();
+        let excess = top.iter().map(|&x| f64::from(x - base)).sum::<f64>() / top.len().max(1) as f64;
+        let beyond = (n as f32 + 1.0).log10();
+        Self { knots: thin(knots), beyond, scale: (excess as f32).max(least_scale) }
+    }
+
+    /// `-log10 P(amount >= x)`, not negative.
+    pub fn exponent(&self, x: f32) -> f64 {
+        let Some(&(last, _)) = self.knots.last() else {
+            return 0.0;
+        };
+        if x > last {
+            let further = f64::from(x - last) / f64::from(self.scale) * std::f64::consts::LOG10_E;
+            return (f64::from(self.beyond) + further).min(MAX_EXPONENT);
+        }
+        let above = self.knots.partition_point(|&(amount, _)| amount < x);
+        match (above.checked_sub(1).map(|below| self.knots[below]), self.knots[above]) {
+            (None, _) => 0.0,
+            (Some((low, from)), (high, to)) => {
+                f64::from(from) + f64::from(to - from) * f64::from((x - low) / (high - low))
+            }
+        }
+    }
+
+    /// The amount whose exponent is `exponent`: the inverse of [`Tail::exponent`].
+    pub fn amount(&self, exponent: f64) -> f32 {
+        let Some(&(last, highest)) = self.knots.last() else {
+            return 0.0;
+        };
+        if exponent > f64::from(highest) {
+            let further = (exponent - f64::from(self.beyond)).max(0.0) / std::f64::consts::LOG10_E;
+            return (last + further as f32 * self.scale).max(last.next_up());
+        }
+        let above = self.knots.partition_point(|&(_, e)| f64::from(e) < exponent);
+        self.knots[above].0
+    }
+
+    /// The largest amount that normal sessions showed.
+    pub fn largest(&self) -> f32 {
+        self.knots.last().map_or(0.0, |&(amount, _)| amount)
+    }
+
+    fn is_sound(&self) -> bool {
+        self.knots.len() <= 4 * KNOTS
+            && self.knots.iter().all(|(x, e)| x.is_finite() && e.is_finite() && *e >= 0.0)
+            && self.knots.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1)
+            && self.beyond.is_finite()
+            && self.knots.last().is_none_or(|last| self.beyond >= last.1)
+            && (self.knots.is_empty() || (self.scale.is_finite() && self.scale > 0.0))
+    }
+}
+
+/// Each different amount of a sorted sample with the number of elements below it.
+fn ranked(sorted: &[f32]) -> impl Iterator<Item = (usize, f32)> + '_ {
+    let mut rank = 0;
+    sorted.chunk_by(|a, b| a == b).map(move |group| {
+        let below = rank;
+        rank += group.len();
+        (below, group[0])
+    })
+}
+
+/// Keeps [`KNOTS`] knots at even distances in the exponent: the tail is what matters.
+fn thin(knots: Vec<(f32, f32)>) -> Vec<(f32, f32)> {
+    let Some(&(_, highest)) = knots.last() else { return knots };
+    let mut kept: Vec<(f32, f32)> = Vec::new();
+    let step = highest / KNOTS as f32;
+    let last = knots.len() - 1;
+    for (place, knot) in knots.into_iter().enumerate() {
+        if place == 0 || place == last || kept.last().is_none_or(|before| knot.1 - before.1 >= step) {
+            kept.push(knot);
+        }
+    }
+    kept
+}
+
+/// The calibration as it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CalibrationData {
+    /// Mean surprise of a step among normal sessions, in bits.
+    pub step_mean: f64,
+    /// Its standard deviation.
+    pub step_deviation: f64,
+    /// The tail of each part, in the order of [`Part::ALL`]; empty before calibration.
+    pub tails: Vec<Tail>,
+    /// The tail of the score itself.
+    pub score: Tail,
+    /// Scores from here on are anomalous.
+    pub threshold: f64,
+    /// The share of normal sessions that the threshold is meant to flag.
+    pub false_alarm_rate: f64,
+}
+
+/// The calibration ready for use.
+#[derive(Debug, Default)]
+pub struct Calibration {
+    data: CalibrationData,
+}
+
+impl Calibration {
+    /// Checks stored data.
+    ///
+    /// # Errors
+    /// What is wrong with the data.
+    pub fn new(data: CalibrationData) -> Result<Self, &'static str> {
+        if !data.tails.is_empty() && data.tails.len() != Part::ALL.len() {
+            return Err("the calibration knows other kinds of evidence than this program");
+        }
+        if !data.tails.iter().chain([&data.score]).all(Tail::is_sound) {
+            return Err("a calibration tail is not an ascending list of finite numbers");
+        }
+        let numbers = [data.step_mean, data.step_deviation, data.threshold, data.false_alarm_rate];
+        if numbers.iter().any(|x| !x.is_finite() || *x < 0.0) {
+            return Err("a number of the calibration is negative or not finite");
+        }
+        Ok(Self { data })
+    }
+
+    /// What is stored.
+    pub fn data(&self) -> &CalibrationData {
+        &self.data
+    }
+
+    /// Surprise summed over `steps` beyond the usual, in standard deviations.
+    pub(super) fn flow(&self, bits: f64, steps: u32) -> f32 {
+        let CalibrationData { step_mean, step_deviation, .. } = self.data;
+        if steps == 0 || step_deviation <= 0.0 {
+            return 0.0;
+        }
+        let steps = f64::from(steps);
+        ((bits - steps * step_mean) / (step_deviation * steps.sqrt())).max(0.0) as f32
+    }
+
+    /// How much a part adds to the score.
+    pub fn contribution(&self, evidence: &Evidence, part: Part) -> f64 {
+        let tail = self.data.tails.get(part as usize);
+        tail.map_or(0.0, |tail| (tail.exponent(evidence.get(part)) - COMMON).max(0.0))
+    }
+
+    /// The score of all evidence.
+    pub fn score(&self, evidence: &Evidence) -> f64 {
+        Part::ALL.iter().map(|&part| self.contribution(evidence, part)).sum()
+    }
+
+    /// Scores from here on are anomalous; infinite before calibration.
+    pub fn threshold(&self) -> f64 {
+        if self.data.tails.is_empty() { f64::INFINITY } else { self.data.threshold }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exponent_is_the_empirical_tail_and_goes_on_beyond_it() {
+        let sample: Vec<f32> = (0..1000).map(|i| i as f32).collect();
+        let tail = Tail::fit(&sample, 0.1);
+        assert!((tail.exponent(900.0) - 1.0).abs() < 0.05, "{}", tail.exponent(900.0));
+        assert!((tail.exponent(990.0) - 2.0).abs() < 0.1, "{}", tail.exponent(990.0));
+        assert!(tail.exponent(1200.0) > tail.exponent(999.0) + 2.0);
+        assert!((tail.exponent(tail.amount(4.0)) - 4.0).abs() < 1e-3);
+        let exponents: Vec<f64> = (0..2000).map(|i| tail.exponent(i as f32)).collect();
+        assert!(exponents.is_sorted());
+    }
+
+    #[test]
+    fn what_never_happens_is_surprising_at_once() {
+        let tail = Tail::fit(&[0.0; 500], 0.5);
+        assert_eq!(tail.exponent(0.0), 0.0);
+        assert!(tail.exponent(1.0) > 3.0, "{}", tail.exponent(1.0));
+    }
+
+    #[test]
+    fn an_empty_sample_says_nothing() {
+        assert_eq!(Tail::fit(&[], 1.0).exponent(5.0), 0.0);
+    }
+}

@@ -1,0 +1,255 @@
+//! Explaining a judgement: from evidence to a [`Finding`] that a person can follow.
+
+use crate::call::Nanos;
+use crate::finding::{Expected, Finding, FindingStep, NearestPattern, Reason};
+use crate::interface::InterfaceId;
+use crate::sequence::SessionOf;
+
+use super::session::Seen;
+use super::{Context, Detector, END, Edit, Part, SessionState, align, collapse};
+
+/// Steps shown of a session, the offending one among them.
+const SHOWN: usize = 24;
+/// Expected calls listed.
+const EXPECTED: usize = 3;
+/// Evidence that adds less than this share of the score is not worth a reader's time.
+const MIN_SHARE: f64 = 0.05;
+
+impl Detector<'_> {
+    /// The finding for a session whose verdict is anomalous.
+    pub fn explain(&self, of: SessionOf<'_>, state: &SessionState, ended: bool) -> Finding {
+        let verdict = self.judge(state);
+        let mut parts: Vec<(Part, f64)> = Part::ALL
+            .iter()
+            .map(|&part| (part, self.model.calibration.contribution(&state.evidence, part)))
+            .filter(|(_, amount)| *amount > 0.0)
+            .collect();
+        parts.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let offending = self.offending(state, parts.first().map(|(part, _)| *part));
+        let nearest = self.nearest(state);
+        let reasons =
+            parts.iter().filter(|(_, amount)| *amount >= MIN_SHARE * verdict.score).map(|&(part, amount)| {
+                Reason {
+                    part,
+                    share: amount / verdict.score,
+                    text: self.reason(part, state, offending, ended),
+                }
+            });
+        let first = shown_from(state.history.len(), offending);
+        let shown = &state.history[first..state.history.len().min(first + SHOWN)];
+        let steps = (first..).zip(shown).map(|(place, seen)| FindingStep {
+            interface: self.name(seen.interface).to_owned(),
+            time: seen.start,
+            surprise: seen.bits,
+            offending: Some(place) == offending,
+        });
+        let time = state.history.last().map_or(0, |seen| seen.start);
+        Finding {
+            id: id(of.caller, state.start, state.steps, time),
+            time,
+            session_start: state.start,
+            caller: of.caller.to_owned(),
+            pid: of.process.pid,
+            comm: of.process.comm.to_owned(),
+            score: verdict.score,
+            threshold: verdict.threshold,
+            reasons: reasons.collect(),
+            steps: steps.collect(),
+            earlier_steps: state.steps - (state.history.len() - first) as u32,
+            expected: self.expected(state, offending),
+            nearest,
+            ended,
+            gap: state.gap,
+        }
+    }
+
+    /// The interface's name; the end of a session is one too.
+    fn name(&self, interface: InterfaceId) -> &str {
+        if interface == END { "(end of session)" } else { self.model.interfaces.name(interface) }
+    }
+
+    /// The step that stands out most for the weightiest kind of evidence. None when it is the session's end, or the
+    /// session as a whole.
+    fn offending(&self, state: &SessionState, part: Option<Part>) -> Option<usize> {
+        let history = &state.history;
+        let most_surprising = || {
+            (0..history.len()).max_by(|&a, &b| history[a].bits.total_cmp(&history[b].bits).then(b.cmp(&a)))
+        };
+        match part? {
+            Part::Repetition => self.last_of(state, self.most_repeated(state)?),
+            Part::Enumeration => self.last_of(state, self.most_enumerated(state)?),
+            Part::NewInterface => history.iter().position(|seen| seen.interface == crate::interface::NEW),
+            Part::Length | Part::Balance => None,
+            Part::NewTransition => {
+                let new = (0..history.len()).filter(|&at| history[at].new_transition);
+                new.max_by(|&a, &b| history[a].bits.total_cmp(&history[b].bits)).or_else(most_surprising)
+            }
+            Part::RareStep => {
+                let place = most_surprising()?;
+                // The end of the session may have been more surprising than any step.
+                (history[place].bits >= state.evidence.get(Part::RareStep)).then_some(place)
+            }
+            Part::UnusualFlow | Part::Pattern => most_surprising(),
+        }
+    }
+
+    fn last_of(&self, state: &SessionState, interface: InterfaceId) -> Option<usize> {
+        state.history.iter().rposition(|seen| seen.interface == interface)
+    }
+
+    fn most_repeated(&self, state: &SessionState) -> Option<InterfaceId> {
+        let bits = |calls: &super::session::Calls| self.model.counts.calls(calls.interface, calls.count);
+        state.calls.iter().max_by(|a, b| bits(a).total_cmp(&bits(b))).map(|calls| calls.interface)
+    }
+
+    fn most_enumerated(&self, state: &SessionState) -> Option<InterfaceId> {
+        let bits = |calls: &super::session::Calls| {
+            self.model.counts.values(calls.interface, calls.values.len() as u32)
+        };
+        state.calls.iter().max_by(|a, b| bits(a).total_cmp(&bits(b))).map(|calls| calls.interface)
+    }
+
+    fn reason(&self, part: Part, state: &SessionState, offending: Option<usize>, ended: bool) -> String {
+        let amount = state.evidence.get(part);
+        let calibration = self.model.calibration.data();
+        let normal = calibration.tails.get(part as usize).map_or(0.0, |tail| tail.largest());
+        let calls_of = |interface| state.calls.iter().find(|calls| calls.interface == interface);
+        match part {
+            Part::RareStep => {
+                match offending.map(|place| &state.history[place]).filter(|seen| seen.bits >= amount) {
+                    Some(seen) => format!(
+                        "`{}` has a surprise of {amount:.1} bits here (normal sessions stay below {normal:.1})",
+                        self.name(seen.interface)
+                    ),
+                    None if ended => format!(
+                        "the session ends where it seldom does ({amount:.1} bits; normal sessions stay below {normal:.1})"
+                    ),
+                    None => format!(
+                        "one step has a surprise of {amount:.1} bits (normal sessions stay below {normal:.1})"
+                    ),
+                }
+            }
+            Part::UnusualFlow => format!(
+                "the steps together are {amount:.1} standard deviations more surprising than usual (normal sessions stay below {normal:.1})"
+            ),
+            Part::NewInterface => format!("{amount} calls to interfaces never seen in training"),
+            Part::NewTransition => {
+                let step = state.history.iter().enumerate().find(|(_, seen)| seen.new_transition);
+                let detail = step.map(|(place, seen)| {
+                    let before =
+                        place.checked_sub(1).map_or("the start", |at| self.name(state.history[at].interface));
+                    format!(", first `{}` after `{before}`", self.name(seen.interface))
+                });
+                format!(
+                    "{amount} steps never followed their predecessor in training{}",
+                    detail.unwrap_or_default()
+                )
+            }
+            Part::Repetition => match self.most_repeated(state).and_then(calls_of) {
+                Some(calls) => format!(
+                    "`{}` was called {} times in one session (at most {} in training)",
+                    self.name(calls.interface),
+                    calls.count,
+                    self.model.counts.most_calls(calls.interface)
+                ),
+                None => "one interface is called unusually often".to_owned(),
+            },
+            Part::Enumeration => match self.most_enumerated(state).and_then(calls_of) {
+                Some(calls) => format!(
+                    "`{}` was called with {} different values in one session (at most {} in training)",
+                    self.name(calls.interface),
+                    calls.values.len(),
+                    self.model.counts.most_values(calls.interface)
+                ),
+                None => "one interface is called with unusually many values".to_owned(),
+            },
+            Part::Length => format!(
+                "the session has {} calls (at most {} in training)",
+                state.steps,
+                self.model.counts.longest()
+            ),
+            Part::Balance => self.balance(state),
+            Part::Pattern => format!(
+                "the nearest learned way is only {:.0} % similar (normal sessions reach {:.0} %)",
+                100.0 * (1.0 - amount),
+                100.0 * (1.0 - normal)
+            ),
+        }
+    }
+
+    fn balance(&self, state: &SessionState) -> String {
+        let counts = &self.model.counts;
+        let is_absent = |interface: &InterfaceId| {
+            state.calls.binary_search_by_key(interface, |calls| calls.interface).is_err()
+        };
+        let absent = counts.expected().iter().filter(|(interface, _)| is_absent(interface));
+        let called = state.calls.iter().map(|c| (c.interface, counts.exactly(c.interface, c.count), c.count));
+        let most = called
+            .chain(absent.map(|&(interface, bits)| (interface, bits, 0)))
+            .max_by(|a, b| a.1.total_cmp(&b.1));
+        match most {
+            Some((interface, _, 0)) => {
+                format!("`{}` is missing, which most sessions call", self.name(interface))
+            }
+            Some((interface, _, n)) => {
+                format!("`{}` is called {n} times, an unusual number", self.name(interface))
+            }
+            None => "the numbers of calls are unusual".to_owned(),
+        }
+    }
+
+    fn nearest(&self, state: &SessionState) -> Option<NearestPattern> {
+        let session = collapse(state.history.iter().map(|seen| seen.interface));
+        let nearest = self.model.patterns.nearest(&session)?;
+        let path = &self.model.patterns.graphs()[nearest.graph].paths[nearest.path];
+        let edits = align(&session, &path.steps).into_iter().filter_map(|edit| match edit {
+            Edit::Keep(_) => None,
+            Edit::Added(x) => Some(format!("added {}", self.name(x))),
+            Edit::Missing(x) => Some(format!("missing {}", self.name(x))),
+            Edit::Replaced(x, y) => Some(format!("{} instead of {}", self.name(y), self.name(x))),
+            Edit::Swapped(x, y) => Some(format!("{} before {}", self.name(x), self.name(y))),
+        });
+        Some(NearestPattern {
+            path: path.steps.iter().map(|&step| self.name(step).to_owned()).collect(),
+            support: path.support,
+            similarity: nearest.similarity,
+            edits: edits.take(SHOWN).collect(),
+        })
+    }
+
+    /// What usually comes at the offending step, or at the end where there is none.
+    fn expected(&self, state: &SessionState, offending: Option<usize>) -> Vec<Expected> {
+        let before = &state.history[..offending.unwrap_or(state.history.len())];
+        let likely = self.model.markov.likely(&self.context_after(before, state), EXPECTED);
+        let expected = likely.into_iter().map(|(interface, probability)| Expected {
+            interface: self.name(interface).to_owned(),
+            probability,
+        });
+        expected.collect()
+    }
+
+    fn context_after(&self, steps: &[Seen], state: &SessionState) -> Context {
+        let markov = &self.model.markov;
+        let whole = state.steps as usize == state.history.len();
+        let start = if whole { markov.start() } else { markov.unknown() };
+        steps.iter().fold(start, |context, seen| {
+            let context = if seen.gap { markov.unknown() } else { context };
+            markov.advance(&context, seen.interface)
+        })
+    }
+}
+
+/// The first step shown, so that the offending one is among those shown.
+fn shown_from(steps: usize, offending: Option<usize>) -> usize {
+    let latest = steps.saturating_sub(SHOWN);
+    offending.map_or(latest, |place| latest.min(place.saturating_sub(SHOWN / 2)))
+}
+
+fn id(caller: &str, start: Nanos, steps: u32, time: Nanos) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(caller.as_bytes());
+    for number in [start, u64::from(steps), time] {
+        hasher.update(&number.to_le_bytes());
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
+}

@@ -1,0 +1,323 @@
+//! Pattern graphs: the frequent ways through the system, per entry interface, and how near a session comes to them.
+//!
+//! A graph holds paths (frequent sequential patterns) and weighted edges (how often one call followed another). A
+//! session, its loops collapsed, is compared with the graph of its entry interface, or else with the graphs that share
+//! most interfaces with it. Similarity mixes the normalised Damerau-Levenshtein similarity to the nearest path
+//! (optimal string alignment; Damerau, 1964) with the cosine between the session's and the graph's edge weights.
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::interface::InterfaceId;
+
+/// Longest path, and longest part of a session that is compared with one, in steps.
+pub const MAX_PATH: usize = 64;
+/// Graphs compared when no graph begins as the session does.
+const CANDIDATES: usize = 3;
+
+/// One frequent way, as it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathData {
+    /// The interfaces in order; no step equals its neighbour.
+    pub steps: Vec<InterfaceId>,
+    /// Sessions that contain it.
+    pub support: u64,
+}
+
+/// One edge of a graph, as it is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EdgeData {
+    /// The call before.
+    pub from: InterfaceId,
+    /// The call after.
+    pub to: InterfaceId,
+    /// How often the one followed the other.
+    pub weight: f64,
+}
+
+/// The ways that begin at one interface, as they are stored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GraphData {
+    /// The interface at which the sessions begin.
+    pub entry: InterfaceId,
+    /// Sessions that began there.
+    pub support: u64,
+    /// The frequent ways, best supported first.
+    pub paths: Vec<PathData>,
+    /// The edges, sorted by their ends.
+    pub edges: Vec<EdgeData>,
+}
+
+/// All graphs, as they are stored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PatternsData {
+    /// Share of the cosine in the similarity, 0 to 1.
+    pub cosine_share: f64,
+    /// The graphs, sorted by entry.
+    pub graphs: Vec<GraphData>,
+}
+
+/// All graphs, ready for use.
+#[derive(Debug, Default)]
+pub struct Patterns {
+    cosine_share: f64,
+    graphs: Vec<GraphData>,
+    norms: Vec<f64>,
+    /// The graphs each interface occurs in.
+    of_interface: FxHashMap<InterfaceId, Vec<u32>>,
+}
+
+/// The way that comes nearest to a session.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nearest {
+    /// Place of the graph.
+    pub graph: usize,
+    /// Place of the path in its graph.
+    pub path: usize,
+    /// Similarity, 0 to 1.
+    pub similarity: f64,
+}
+
+impl Patterns {
+    /// Checks stored data and indexes it.
+    ///
+    /// # Errors
+    /// What is wrong with the data.
+    pub fn new(data: PatternsData, interfaces: u32) -> Result<Self, &'static str> {
+        if !(0.0..=1.0).contains(&data.cosine_share) {
+            return Err("the cosine's share is not between 0 and 1");
+        }
+        if !data.graphs.is_sorted_by(|a, b| a.entry < b.entry) {
+            return Err("the pattern graphs are not sorted by entry");
+        }
+        let mut of_interface: FxHashMap<InterfaceId, Vec<u32>> = FxHashMap::default();
+        for (place, graph) in (0..).zip(&data.graphs) {
+            let steps = graph.paths.iter().flat_map(|path| path.steps.iter().copied());
+            let ends = graph.edges.iter().flat_map(|edge| [edge.from, edge.to]);
+            let mut nodes: Vec<_> = steps.chain(ends).chain([graph.entry]).collect();
+            nodes.sort_unstable();
+            nodes.dedup();
+            if nodes.last().is_some_and(|&last| last >= interfaces) {
+                return Err("a pattern graph names an interface that does not exist");
+            }
+            nodes.into_iter().for_each(|node| of_interface.entry(node).or_default().push(place));
+            if graph.paths.iter().any(|path| path.steps.is_empty() || path.steps.len() > MAX_PATH) {
+                return Err("a path of a pattern graph is empty or too long");
+            }
+            if graph.edges.iter().any(|edge| !edge.weight.is_finite() || edge.weight <= 0.0) {
+                return Err("an edge's weight is not a positive number");
+            }
+            if !graph.edges.is_sorted_by(|a, b| (a.from, a.to) < (b.from, b.to)) {
+                return Err("the edges of a pattern graph are not sorted");
+            }
+        }
+        let norm =
+            |graph: &GraphData| graph.edges.iter().map(|edge| edge.weight * edge.weight).sum::<f64>().sqrt();
+        let norms = data.graphs.iter().map(norm).collect();
+        Ok(Self { cosine_share: data.cosine_share, graphs: data.graphs, norms, of_interface })
+    }
+
+    /// The graphs, sorted by entry.
+    pub fn graphs(&self) -> &[GraphData] {
+        &self.graphs
+    }
+
+    /// The way nearest to a collapsed session; `None` when there are no paths to compare with.
+    pub fn nearest(&self, session: &[InterfaceId]) -> Option<Nearest> {
+        let session = &session[..session.len().min(MAX_PATH)];
+        let (&entry, mut best) = (session.first()?, None::<Nearest>);
+        let mut compare = |graph: usize| {
+            let cosine = self.cosine(graph, session);
+            for (path, data) in self.graphs[graph].paths.iter().enumerate() {
+                let longest = session.len().max(data.steps.len());
+                let spelled = 1.0 - f64::from(distance(session, &data.steps)) / longest as f64;
+                let similarity = (1.0 - self.cosine_share) * spelled + self.cosine_share * cosine;
+                if best.is_none_or(|best| similarity > best.similarity) {
+                    best = Some(Nearest { graph, path, similarity });
+                }
+            }
+        };
+        match self.graphs.binary_search_by_key(&entry, |graph| graph.entry) {
+            Ok(graph) => compare(graph),
+            Err(_) => self.candidates(session).into_iter().for_each(compare),
+        }
+        best
+    }
+
+    fn candidates(&self, session: &[InterfaceId]) -> Vec<usize> {
+        let mut nodes = session.to_vec();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let mut shared: FxHashMap<u32, u32> = FxHashMap::default();
+        for graph in nodes.iter().filter_map(|node| self.of_interface.get(node)).flatten() {
+            *shared.entry(*graph).or_default() += 1;
+        }
+        let mut ranked: Vec<_> = shared.into_iter().collect();
+        ranked.sort_unstable_by_key(|&(graph, shared)| (std::cmp::Reverse(shared), graph));
+        ranked.into_iter().take(CANDIDATES).map(|(graph, _)| graph as usize).collect()
+    }
+
+    fn cosine(&self, graph: usize, session: &[InterfaceId]) -> f64 {
+        let mut pairs: Vec<_> = session.windows(2).map(|pair| (pair[0], pair[1])).collect();
+        pairs.sort_unstable();
+        let (mut dot, mut square) = (0.0, 0.0);
+        for group in pairs.chunk_by(|a, b| a == b) {
+            let edges = &self.graphs[graph].edges;
+            let weight = edges
+                .binary_search_by_key(&group[0], |edge| (edge.from, edge.to))
+                .map_or(0.0, |place| edges[place].weight);
+            let count = group.len() as f64;
+            dot += count * weight;
+            square += count * count;
+        }
+        let norm = square.sqrt() * self.norms[graph];
+        if norm > 0.0 { (dot / norm).min(1.0) } else { f64::from(u8::from(session.len() < 2)) }
+    }
+}
+
+/// Drops every step that repeats the one before it: a loop of any length reads as one.
+pub fn collapse(steps: impl IntoIterator<Item = InterfaceId>) -> Vec<InterfaceId> {
+    let mut out: Vec<InterfaceId> = steps.into_iter().collect();
+    out.dedup();
+    out
+}
+
+/// Damerau-Levenshtein distance (optimal string alignment) of two paths of at most [`MAX_PATH`] steps.
+fn distance(a: &[InterfaceId], b: &[InterfaceId]) -> u32 {
+    let mut rows = [[0u32; MAX_PATH + 1]; 3];
+    for (j, cell) in rows[0][..=b.len()].iter_mut().enumerate() {
+        *cell = j as u32;
+    }
+    for i in 1..=a.len() {
+        let [before, last, this] = pick(&mut rows, i);
+        this[0] = i as u32;
+        for j in 1..=b.len() {
+            let same = u32::from(a[i - 1] != b[j - 1]);
+            let mut cost = (last[j - 1] + same).min(last[j] + 1).min(this[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                cost = cost.min(before[j - 2] + 1);
+            }
+            this[j] = cost;
+        }
+    }
+    rows[a.len() % 3][b.len()]
+}
+
+/// The rows of steps `i - 2`, `i - 1` and `i`.
+fn pick(rows: &mut [[u32; MAX_PATH + 1]; 3], i: usize) -> [&mut [u32; MAX_PATH + 1]; 3] {
+    let [zero, one, two] = rows;
+    match i % 3 {
+        0 => [one, two, zero],
+        1 => [two, zero, one],
+        _ => [zero, one, two],
+    }
+}
+
+/// One step of the way from a pattern's path to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Both have it.
+    Keep(InterfaceId),
+    /// Only the session has it.
+    Added(InterfaceId),
+    /// Only the path has it.
+    Missing(InterfaceId),
+    /// The session has the second where the path has the first.
+    Replaced(InterfaceId, InterfaceId),
+    /// The session has these two in this order, the path in the other.
+    Swapped(InterfaceId, InterfaceId),
+}
+
+/// The edits that turn `path` into `session`, fewest possible. Both are cut to [`MAX_PATH`] steps.
+pub fn align(session: &[InterfaceId], path: &[InterfaceId]) -> Vec<Edit> {
+    let a = &session[..session.len().min(MAX_PATH)];
+    let b = &path[..path.len().min(MAX_PATH)];
+    let width = b.len() + 1;
+    let mut cost = vec![0u32; (a.len() + 1) * width];
+    let swap = |i: usize, j: usize| i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            let at = |i: usize, j: usize| cost[i * width + j];
+            cost[i * width + j] = match (i, j) {
+                (0, _) => j as u32,
+                (_, 0) => i as u32,
+                _ => {
+                    let same = u32::from(a[i - 1] != b[j - 1]);
+                    let best = (at(i - 1, j - 1) + same).min(at(i - 1, j) + 1).min(at(i, j - 1) + 1);
+                    if swap(i, j) { best.min(at(i - 2, j - 2) + 1) } else { best }
+                }
+            };
+        }
+    }
+    let (mut i, mut j, mut edits) = (a.len(), b.len(), Vec::new());
+    while i > 0 || j > 0 {
+        let here = cost[i * width + j];
+        let from = |di: usize, dj: usize, by: u32| {
+            i >= di && j >= dj && cost[(i - di) * width + j - dj] + by == here
+        };
+        if i > 0 && j > 0 && a[i - 1] == b[j - 1] && from(1, 1, 0) {
+            edits.push(Edit::Keep(a[i - 1]));
+            (i, j) = (i - 1, j - 1);
+        } else if swap(i, j) && from(2, 2, 1) {
+            edits.push(Edit::Swapped(a[i - 2], a[i - 1]));
+            (i, j) = (i - 2, j - 2);
+        } else if i > 0 && j > 0 && from(1, 1, 1) {
+            edits.push(Edit::Replaced(b[j - 1], a[i - 1]));
+            (i, j) = (i - 1, j - 1);
+        } else if from(1, 0, 1) {
+            edits.push(Edit::Added(a[i - 1]));
+            i -= 1;
+        } else {
+            edits.push(Edit::Missing(b[j - 1]));
+            j -= 1;
+        }
+    }
+    edits.reverse();
+    edits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn patterns() -> Patterns {
+        let path = |steps: &[u32], support| PathData { steps: steps.to_vec(), support };
+        let edge = |from, to, weight| EdgeData { from, to, weight };
+        let graph = GraphData {
+            entry: 1,
+            support: 10,
+            paths: vec![path(&[1, 2, 3, 4], 8), path(&[1, 5], 2)],
+            edges: vec![edge(1, 2, 8.0), edge(1, 5, 2.0), edge(2, 3, 8.0), edge(3, 4, 8.0)],
+        };
+        Patterns::new(PatternsData { cosine_share: 0.5, graphs: vec![graph] }, 10).expect("sound")
+    }
+
+    #[test]
+    fn the_walked_path_is_nearest_and_others_are_farther() {
+        let patterns = patterns();
+        let similarity = |session: &[u32]| patterns.nearest(session).expect("a path").similarity;
+        assert_eq!(patterns.nearest(&[1, 5]).map(|nearest| nearest.path), Some(1));
+        let (whole, swapped, strange) =
+            (similarity(&[1, 2, 3, 4]), similarity(&[1, 3, 2, 4]), similarity(&[9, 8, 7, 1]));
+        assert!(whole > 0.9 && whole > swapped && swapped > strange, "{whole} {swapped} {strange}");
+    }
+
+    #[test]
+    fn edits_name_what_differs() {
+        use Edit::{Added, Keep, Missing, Replaced, Swapped};
+        assert_eq!(align(&[1, 3, 4], &[1, 2, 3, 4]), [Keep(1), Missing(2), Keep(3), Keep(4)]);
+        assert_eq!(align(&[1, 3, 2, 4], &[1, 2, 3, 4]), [Keep(1), Swapped(3, 2), Keep(4)]);
+        assert_eq!(align(&[1, 9, 2], &[1, 2]), [Keep(1), Added(9), Keep(2)]);
+        assert_eq!(align(&[1, 9], &[1, 2]), [Keep(1), Replaced(2, 9)]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_edits_cost_the_distance(a in prop::collection::vec(0u32..5, 0..20), b in prop::collection::vec(0u32..5, 0..20)) {
+            let edits = align(&a, &b).into_iter().filter(|edit| !matches!(edit, Edit::Keep(_))).count();
+            prop_assert_eq!(edits as u32, distance(&a, &b));
+            prop_assert_eq!(distance(&a, &b), distance(&b, &a));
+        }
+    }
+}

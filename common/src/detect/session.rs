@@ -1,0 +1,223 @@
+//! Scoring sessions step by step.
+
+use crate::call::Nanos;
+use crate::interface::{InterfaceId, NEW};
+use crate::model::Model;
+use crate::sequence::Step;
+
+use super::{Context, END, Evidence, Part, collapse};
+
+/// Steps of a session that are kept to explain a finding.
+const HISTORY: usize = 256;
+/// Different interfaces of a session that are counted.
+const MAX_INTERFACES: usize = 512;
+/// Different values of one interface that are told apart in a session.
+const MAX_VALUES: usize = 256;
+
+/// What is kept of a session while it is open.
+#[derive(Clone, Debug, Default)]
+pub struct SessionState {
+    context: Option<Context>,
+    pub(super) evidence: Evidence,
+    bits: f64,
+    pub(super) steps: u32,
+    scored: u32,
+    new: u32,
+    new_transitions: u32,
+    /// Sorted by interface.
+    pub(super) calls: Vec<Calls>,
+    pub(super) history: Vec<Seen>,
+    pub(super) start: Nanos,
+    pub(super) gap: bool,
+    /// A finding was already made of this session.
+    pub reported: bool,
+}
+
+/// Calls of one interface in a session.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Calls {
+    pub(super) interface: InterfaceId,
+    pub(super) count: u32,
+    /// Hashes of the values seen, sorted.
+    pub(super) values: Vec<u64>,
+}
+
+/// One step, kept to explain a finding.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    pub(super) interface: InterfaceId,
+    pub(super) bits: f32,
+    pub(super) start: Nanos,
+    /// What went before was lost.
+    pub(super) gap: bool,
+    pub(super) new_transition: bool,
+}
+
+/// The judgement of a session.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Verdict {
+    /// How unusual the session is.
+    pub score: f64,
+    /// From where on it is anomalous.
+    pub threshold: f64,
+}
+
+impl Verdict {
+    /// Whether the session is anomalous.
+    pub fn anomalous(&self) -> bool {
+        self.score >= self.threshold
+    }
+}
+
+impl SessionState {
+    /// Makes this the state of a session that has not begun, keeping its memory.
+    pub fn reset(&mut self) {
+        let (mut calls, mut history) = (std::mem::take(&mut self.calls), std::mem::take(&mut self.history));
+        calls.clear();
+        history.clear();
+        *self = Self { calls, history, ..Self::default() };
+    }
+
+    /// Something of this session may have been lost: what comes next is not held against what came before.
+    pub fn interrupt(&mut self) {
+        if self.steps > 0 {
+            self.gap = true;
+            self.context = None;
+        }
+    }
+
+    /// The evidence so far.
+    pub fn evidence(&self) -> Evidence {
+        self.evidence
+    }
+
+    /// Steps so far.
+    pub fn steps(&self) -> u32 {
+        self.steps
+    }
+
+    /// Surprise summed over the steps so far, in bits, and how many steps that is.
+    pub fn surprise(&self) -> (f64, u32) {
+        (self.bits, self.scored)
+    }
+
+    fn count(&mut self, step: &Step) -> Option<&Calls> {
+        let place = match self.calls.binary_search_by_key(&step.interface, |calls| calls.interface) {
+            Ok(place) => place,
+            Err(_) if self.calls.len() == MAX_INTERFACES => return None,
+            Err(place) => {
+                self.calls.insert(place, Calls { interface: step.interface, ..Calls::default() });
+                place
+            }
+        };
+        let calls = &mut self.calls[place];
+        calls.count = calls.count.saturating_add(1);
+        if step.value != 0
+            && calls.values.len() < MAX_VALUES
+            && let Err(at) = calls.values.binary_search(&step.value)
+        {
+            calls.values.insert(at, step.value);
+        }
+        Some(calls)
+    }
+}
+
+/// Scores sessions against a model.
+#[derive(Clone, Copy, Debug)]
+pub struct Detector<'m> {
+    pub(super) model: &'m Model,
+}
+
+impl<'m> Detector<'m> {
+    /// A detector for a model.
+    pub fn new(model: &'m Model) -> Self {
+        Self { model }
+    }
+
+    /// Takes an operation's steps into a session's evidence.
+    pub fn observe(&self, state: &mut SessionState, steps: &[Step]) {
+        let Model { markov, counts, calibration, .. } = self.model;
+        for step in steps {
+            if step.gap {
+                state.interrupt();
+            }
+            if state.steps == 0 {
+                state.start = step.start;
+            }
+            let after_gap = state.context.is_none() && state.gap;
+            let unknown = || if after_gap { markov.unknown() } else { markov.start() };
+            let mut context = state.context.unwrap_or_else(unknown);
+            let surprise = markov.step(&mut context, step.interface);
+            state.context = Some(context);
+            state.steps = state.steps.saturating_add(1);
+            if step.interface == NEW {
+                state.new = state.new.saturating_add(1);
+            } else if surprise.new_transition {
+                state.new_transitions = state.new_transitions.saturating_add(1);
+            }
+            // After a gap nothing is known of what went before: the step's surprise would be the gap's, not the caller's.
+            if !after_gap {
+                state.scored += 1;
+                state.bits += f64::from(surprise.bits);
+                state.evidence.raise(Part::RareStep, surprise.bits);
+            }
+            if let Some(calls) = state.count(step) {
+                let (calls_bits, values_bits) = (
+                    counts.calls(step.interface, calls.count),
+                    counts.values(step.interface, calls.values.len() as u32),
+                );
+                state.evidence.raise(Part::Repetition, calls_bits);
+                state.evidence.raise(Part::Enumeration, values_bits);
+            }
+            if state.history.len() == HISTORY {
+                // Drops half at a time, so that the cost per step stays constant.
+                state.history.drain(..HISTORY / 2);
+            }
+            state.history.push(Seen {
+                interface: step.interface,
+                bits: if after_gap { 0.0 } else { surprise.bits },
+                start: step.start,
+                gap: after_gap,
+                new_transition: surprise.new_transition,
+            });
+        }
+        state.evidence.raise(Part::UnusualFlow, calibration.flow(state.bits, state.scored));
+        state.evidence.raise(Part::NewInterface, state.new as f32);
+        state.evidence.raise(Part::NewTransition, state.new_transitions as f32);
+        state.evidence.raise(Part::Length, counts.length(state.steps));
+    }
+
+    /// Takes into the evidence what only the end of a session shows. A session that was not seen whole shows nothing.
+    pub fn end(&self, state: &mut SessionState) {
+        if state.gap || state.steps == 0 {
+            return;
+        }
+        let Model { markov, counts, patterns, calibration, .. } = self.model;
+        if let Some(mut context) = state.context {
+            let surprise = markov.step(&mut context, END);
+            state.bits += f64::from(surprise.bits);
+            state.scored += 1;
+            state.new_transitions += u32::from(surprise.new_transition);
+            state.evidence.raise(Part::RareStep, surprise.bits);
+            state.evidence.raise(Part::NewTransition, state.new_transitions as f32);
+            state.evidence.raise(Part::UnusualFlow, calibration.flow(state.bits, state.scored));
+        }
+        let called = state.calls.iter().map(|calls| counts.exactly(calls.interface, calls.count));
+        let absent = counts.expected().iter().filter(|(interface, _)| {
+            state.calls.binary_search_by_key(interface, |calls| calls.interface).is_err()
+        });
+        let balance = called.chain(absent.map(|(_, bits)| *bits)).fold(0.0, f32::max);
+        state.evidence.raise(Part::Balance, balance);
+        if state.steps as usize == state.history.len() {
+            let path = collapse(state.history.iter().map(|seen| seen.interface));
+            let similarity = patterns.nearest(&path).map_or(1.0, |nearest| nearest.similarity);
+            state.evidence.raise(Part::Pattern, (1.0 - similarity) as f32);
+        }
+    }
+
+    /// Judges a session by its evidence so far.
+    pub fn judge(&self, state: &SessionState) -> Verdict {
+        let calibration = &self.model.calibration;
+        Verdict { score: calibration.score(&state.evidence), threshold: calibration.threshold() }
+    }
+}

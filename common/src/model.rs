@@ -1,0 +1,149 @@
+//! The model: everything training learned and detection needs.
+//!
+//! [`file`] reads and writes it. What is read is plain data ([`ModelData`]); [`Model::new`] checks it and builds the
+//! look-up structures, so that a [`Model`] is always sound whoever wrote the file.
+
+pub mod file;
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::Nanos;
+use crate::detect::{
+    Calibration, CalibrationData, Counts, CountsData, Markov, MarkovData, Patterns, PatternsData,
+};
+use crate::interface::{Interfaces, Naming};
+use crate::sequence::Timing;
+
+/// What a model says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Version of the trainer that wrote it.
+    pub trainer: String,
+    /// Start of the earliest call learned from; 0 when the input had no times.
+    pub first_call: Nanos,
+    /// Start of the latest call learned from.
+    pub last_call: Nanos,
+    /// Calls learned from.
+    pub calls: u64,
+    /// Sessions learned from.
+    pub sessions: u64,
+    /// Callers learned from.
+    pub callers: u64,
+    /// Seed of the training run.
+    pub seed: u64,
+    /// Hyper-parameters, as name and value.
+    pub parameters: Vec<(String, String)>,
+}
+
+/// A model as it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelData {
+    /// What the model says of itself.
+    pub meta: Meta,
+    /// How calls are named.
+    pub naming: Naming,
+    /// Interface names; the place in the list is the id, the first is `~new`.
+    pub interfaces: Vec<String>,
+    /// How callers' calls are cut.
+    pub timing: Timing,
+    /// The weighted n-order Markov model.
+    pub markov: MarkovData,
+    /// How often sessions call what.
+    pub counts: CountsData,
+    /// The pattern graphs.
+    pub patterns: PatternsData,
+    /// From evidence to a score.
+    pub calibration: CalibrationData,
+}
+
+/// A model ready for use.
+#[derive(Debug)]
+pub struct Model {
+    /// What the model says of itself.
+    pub meta: Meta,
+    /// Its interfaces.
+    pub interfaces: Interfaces,
+    /// How callers' calls are cut.
+    pub timing: Timing,
+    pub(crate) markov: Markov,
+    pub(crate) counts: Counts,
+    pub(crate) patterns: Patterns,
+    pub(crate) calibration: Calibration,
+}
+
+/// Why data is not a model, or a file holds none.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The file does not begin as a model file does.
+    #[error("this is not a gait model: it does not begin with the magic bytes")]
+    Magic,
+    /// The file is of a version this program does not know.
+    #[error("model format version {found} is not supported: this program reads versions 1 to {newest}")]
+    Version {
+        /// The file's version.
+        found: u32,
+        /// The newest version this program reads.
+        newest: u32,
+    },
+    /// The file ends too early.
+    #[error("the model file is cut short: {have} bytes of {want}")]
+    Truncated {
+        /// Bytes there are.
+        have: u64,
+        /// Bytes there should be.
+        want: u64,
+    },
+    /// Something follows the end.
+    #[error("{0} bytes follow the end of the model")]
+    Trailing(u64),
+    /// A length passes its cap.
+    #[error("the model file's {what} has {size} bytes, over the limit of {limit}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its size in bytes.
+        size: u64,
+        /// The cap in bytes.
+        limit: u64,
+    },
+    /// The bytes are not the ones that were written.
+    #[error("the model file is damaged: its checksum does not match")]
+    Checksum,
+    /// The checksum holds but the content does not decode.
+    #[error("section {section} of the model file cannot be decoded: {reason}")]
+    Decode {
+        /// Name of the section.
+        section: &'static str,
+        /// What the decoder says.
+        reason: String,
+    },
+    /// The content decodes but contradicts itself.
+    #[error("the model is not sound: {0}")]
+    Unsound(String),
+}
+
+impl Model {
+    /// Checks stored data and builds a model from it.
+    ///
+    /// # Errors
+    /// [`ModelError::Unsound`] when the data contradicts itself.
+    pub fn new(data: ModelData) -> Result<Self, ModelError> {
+        let unsound = |what: &str| ModelError::Unsound(what.to_owned());
+        let ModelData { meta, naming, interfaces, timing, markov, counts, patterns, calibration } = data;
+        let interfaces =
+            Interfaces::new(&interfaces, naming).map_err(|e| ModelError::Unsound(e.to_string()))?;
+        if timing.operation_gap > timing.session_idle {
+            return Err(unsound("the operation gap is longer than the session's idle time"));
+        }
+        let count = interfaces.len() as u32;
+        Ok(Self {
+            meta,
+            timing,
+            markov: Markov::new(markov, count).map_err(unsound)?,
+            counts: Counts::new(counts, count).map_err(unsound)?,
+            patterns: Patterns::new(patterns, count).map_err(unsound)?,
+            calibration: Calibration::new(calibration).map_err(unsound)?,
+            interfaces,
+        })
+    }
+}

@@ -1,0 +1,155 @@
+//! The whole chain for a stream of calls: name, sequence, detect, report.
+//!
+//! One synchronous state machine. The agent feeds it from the kernel, a replay from a log; time comes in with the calls
+//! and with [`Pipeline::advance`].
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::{Call, Nanos};
+use crate::detect::{Detector, SessionState};
+use crate::finding::Finding;
+use crate::interface::NEW;
+use crate::model::Model;
+use crate::sequence::{Limits, Sequencer, SessionOf, Sessions, Step};
+
+/// How many calls went through each stage. `named + new = sequenced`; `scored` lags behind it by the operations that
+/// are still open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Funnel {
+    /// Calls whose interface the model knows.
+    pub named: u64,
+    /// Calls whose interface it does not know.
+    pub new: u64,
+    /// Calls that joined a caller's sequence.
+    pub sequenced: u64,
+    /// Calls that were scored.
+    pub scored: u64,
+    /// Operations closed.
+    pub operations: u64,
+    /// Sessions ended.
+    pub sessions: u64,
+    /// Sessions cut short because there were too many callers at once.
+    pub evicted: u64,
+    /// Callers with an open session.
+    pub open_sessions: u64,
+    /// Times that something was lost and every open session was marked.
+    pub interruptions: u64,
+    /// Findings made.
+    pub findings: u64,
+}
+
+/// Names, sequences and judges calls.
+pub struct Pipeline {
+    sequencer: Sequencer<Judge>,
+    judge: Judge,
+    scratch: String,
+    funnel: Funnel,
+}
+
+impl Pipeline {
+    /// A pipeline that judges by `model`.
+    pub fn new(model: Arc<Model>, limits: Limits) -> Self {
+        Self {
+            sequencer: Sequencer::new(model.timing, limits),
+            judge: Judge { model, findings: Vec::new(), scored: 0, found: 0 },
+            scratch: String::new(),
+            funnel: Funnel::default(),
+        }
+    }
+
+    /// Takes a batch of calls in, in about the order of time, and adds what it finds to `out`.
+    pub fn process(&mut self, calls: &[Call<'_>], out: &mut Vec<Finding>) {
+        for call in calls {
+            let named = self.judge.model.interfaces.name_call(call, &mut self.scratch);
+            if named.id == NEW {
+                self.funnel.new += 1;
+            } else {
+                self.funnel.named += 1;
+            }
+            let step = Step {
+                interface: named.id,
+                status: call.status,
+                gap: call.gap,
+                parallel: false,
+                start: call.start,
+                end: call.end(),
+                value: named.value,
+            };
+            self.sequencer.push(call.caller, call.process, step, &mut self.judge);
+        }
+        out.append(&mut self.judge.findings);
+    }
+
+    /// Lets time pass: closes the operations and sessions that are over by `now`.
+    pub fn advance(&mut self, now: Nanos, out: &mut Vec<Finding>) {
+        self.sequencer.advance(now, &mut self.judge);
+        out.append(&mut self.judge.findings);
+    }
+
+    /// Something was lost, nobody knows of whom: no open session is judged across this moment.
+    pub fn interrupt(&mut self, out: &mut Vec<Finding>) {
+        self.funnel.interruptions += 1;
+        self.sequencer.interrupt(&mut self.judge, SessionState::interrupt);
+        out.append(&mut self.judge.findings);
+    }
+
+    /// Ends every session as cut short: at the end of the input, or when the agent stops.
+    pub fn finish(&mut self, out: &mut Vec<Finding>) {
+        self.sequencer.finish(&mut self.judge);
+        out.append(&mut self.judge.findings);
+    }
+
+    /// How many calls went through each stage.
+    pub fn funnel(&self) -> Funnel {
+        let counts = self.sequencer.counts();
+        Funnel {
+            sequenced: counts.steps,
+            scored: self.judge.scored,
+            operations: counts.operations,
+            sessions: counts.sessions,
+            evicted: counts.evicted,
+            open_sessions: self.sequencer.open_sessions() as u64,
+            findings: self.judge.found,
+            ..self.funnel
+        }
+    }
+}
+
+/// Judges sessions as they unfold and collects the findings.
+struct Judge {
+    model: Arc<Model>,
+    findings: Vec<Finding>,
+    scored: u64,
+    found: u64,
+}
+
+impl Judge {
+    fn report(&mut self, of: SessionOf<'_>, state: &mut SessionState, ended: bool) {
+        let detector = Detector::new(&self.model);
+        if !state.reported && detector.judge(state).anomalous() {
+            state.reported = true;
+            self.found += 1;
+            self.findings.push(detector.explain(of, state, ended));
+        }
+    }
+}
+
+impl Sessions for Judge {
+    type State = SessionState;
+
+    fn operation(&mut self, of: SessionOf<'_>, state: &mut SessionState, steps: &[Step]) {
+        Detector::new(&self.model).observe(state, steps);
+        self.scored += steps.len() as u64;
+        self.report(of, state, false);
+    }
+
+    fn end(&mut self, of: SessionOf<'_>, state: &mut SessionState, complete: bool) {
+        if complete {
+            Detector::new(&self.model).end(state);
+            self.report(of, state, true);
+        }
+        state.reset();
+    }
+}
