@@ -1,1 +1,8 @@
-//! Gait.
+//! Gait's host agent: captures HTTP exchanges in the kernel and reports callers that walk differently.
+//!
+//! Read in this order, the modules are the data flow: [`capture`] hands over exchanges, [`decode`] makes calls of them,
+//! the [`engine`] runs them through the pipeline of `gait-common`, and what comes out goes to the [`spool`] and to the
+//! sinks of [`report`]. [`run`] starts and stops it all; [`replay`] does without the kernel.
+
+pub mod capture;
+pub mod config;

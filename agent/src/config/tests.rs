@@ -1,0 +1,88 @@
+//! What a user sees of a configuration that is right, and of one that is not.
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../gait.toml");
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("gait.toml"))
+}
+
+fn error(text: &str) -> String {
+    parse(text).expect_err(text).to_string()
+}
+
+#[test]
+fn the_example_holds_every_key_with_its_default() {
+    assert_eq!(parse(EXAMPLE).expect("the example"), Config::default());
+
+    let mut all = Config::default();
+    all.model.path = Some("m".into());
+    all.caller.key_file = Some("k".into());
+    all.findings.file = Some("f".into());
+    let all = toml::Table::try_from(all).expect("a configuration can be written");
+    for (section, keys) in &all {
+        let toml::Value::Table(keys) = keys else { continue };
+        let (_, body) = EXAMPLE.split_once(&format!("\n[{section}]\n")).expect(section);
+        let body = body.split("\n[").next().unwrap_or_default();
+        for key in keys.keys() {
+            let shown =
+                body.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{key} = ")));
+            assert!(shown, "gait.toml does not show {section}.{key}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_file_is_a_configuration() {
+    assert_eq!(parse(""), Ok(Config::default()));
+}
+
+#[test]
+fn unknown_keys_are_named_with_line_and_nearest_key() {
+    assert_eq!(
+        error("[capture]\n# the shop\nprots = [80]\n"),
+        "gait.toml:3: unknown key `prots` in [capture]: did you mean `ports`?"
+    );
+    assert_eq!(
+        error("state_dri = \"/x\""),
+        "gait.toml:1: unknown key `state_dri` at the top level: did you mean `state_dir`?"
+    );
+    assert_eq!(error("\n[sppol]\n"), "gait.toml:2: unknown key `sppol` in [sppol]: did you mean `spool`?");
+    let error = error("[log]\ncolour = true\n");
+    assert_eq!(error, "gait.toml:2: unknown key `colour` in [log]: known are level");
+}
+
+#[test]
+fn wrong_values_say_what_would_be_right() {
+    for (text, message) in [
+        (
+            "[capture]\ndrain_interval = 10\n",
+            "gait.toml:2: invalid type: integer `10`, expected a time with its unit",
+        ),
+        ("[capture]\ndrain_interval = \"10\"\n", "gait.toml:2: \"10\" is not a time with its unit"),
+        ("[spool]\nmax_bytes = \"lots\"\n", "gait.toml:2: \"lots\" is not a size with its unit"),
+        ("[caller]\nidentity = [\"cookies:sid\"]\n", "gait.toml:2: \"cookies:sid\": unknown caller identity"),
+        ("[caller]\ntrusted_proxies = [\"10.0.0.0/99\"]\n", "gait.toml:2: \"10.0.0.0/99\": "),
+        ("[capture]\nports = [80, 70000]\n", "gait.toml:2: invalid value: integer `70000`, expected u16"),
+        (
+            "[capture]\n\nring_bytes = \"3MiB\"\n",
+            "gait.toml:3: capture.ring_bytes: 3145728 is not a power of two",
+        ),
+        ("[capture]\nroles = []\n", "gait.toml:2: capture.roles: neither server nor client is on"),
+        ("[sequence]\nmax_callers = 0\n", "gait.toml:2: sequence.max_callers: must be at least 1"),
+        ("[spool]\nflush_interval = \"0s\"\n", "gait.toml:2: spool.flush_interval: 0s is less than 100ms"),
+        ("[log]\nlevel = \"loud=\"\n", "gait.toml:2: log.level: \"\" is no log level"),
+        ("[log]\nlevel = \"inof\"\n", "gait.toml:2: log.level: \"inof\" is no log level: use error, warn"),
+        ("[log]\nlevel \"info\"\n", "gait.toml:2: "),
+    ] {
+        let error = error(text);
+        assert!(error.starts_with(message), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = Config::read(Some(Path::new("/nowhere/gait.toml"))).expect_err("no such file").to_string();
+    assert!(error.starts_with("failed to read configuration /nowhere/gait.toml: "), "{error}");
+}
