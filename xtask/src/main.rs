@@ -3,7 +3,9 @@
 //! Each command prepares what it needs, says on stderr what it is doing, and costs nothing when all is there.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
 
+mod agent;
 mod apt;
+mod bench;
 mod build;
 mod ci;
 mod demo;
@@ -91,6 +93,17 @@ enum Task {
         #[arg(last = true, value_name = "OPTION")]
         rest: Vec<String>,
     },
+    /// Measures what the agent costs, and how fast its user-space side is
+    #[command(after_help = "Examples:
+  cargo xtask bench overhead
+  cargo xtask bench overhead --workers 2 --close --json
+  cargo xtask bench pipeline")]
+    Bench {
+        /// What to measure
+        what: bench::What,
+        #[command(flatten)]
+        options: bench::Options,
+    },
     /// Runs the fuzz targets in tests/fuzz
     Fuzz {
         /// How long each target runs
@@ -133,6 +146,7 @@ fn dispatch(task: Task) -> Result<()> {
         Task::Test { kernel: false, arguments } => test::test(&arguments),
         Task::Ci => ci::ci(),
         Task::Train { logs, format, out, rest } => test::train(&logs, &format, &out, &rest),
+        Task::Bench { what, options } => bench::bench(what, &options),
         Task::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref()),
     }
 }

@@ -1,5 +1,6 @@
 //! A real nginx of our own: its own directory, port, configuration and log; nothing of the host's is touched.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -19,6 +20,8 @@ const PORTS: std::ops::Range<u16> = 18500..18999;
 pub(crate) struct Nginx {
     process: Background,
     dir: PathBuf,
+    status_port: u16,
+    asked: Cell<u64>,
     /// Where it listens, on the loopback address.
     pub(crate) port: u16,
 }
@@ -41,12 +44,12 @@ impl Nginx {
     /// Starts one and waits until it answers.
     pub(crate) fn start(setup: &Setup<'_>) -> Result<Self> {
         let binary = apt::nginx()?;
-        let port = free_port()?;
+        let (port, status_port) = free_ports()?;
         let dir = setup.dir.to_path_buf();
         fs::create_dir_all(dir.join("temp"))
             .with_context(|| format!("failed to create {}", dir.display()))?;
         let config = dir.join("nginx.conf");
-        fs::write(&config, configuration(setup, port))
+        fs::write(&config, configuration(setup, port, status_port))
             .with_context(|| format!("failed to write {}", config.display()))?;
         let stderr =
             fs::File::create(dir.join("nginx.stderr")).context("failed to create nginx's stderr file")?;
@@ -54,7 +57,7 @@ impl Nginx {
         command.arg("-p").arg(&dir).arg("-c").arg(&config).args(["-e", "error.log"]);
         command.stdout(Stdio::null()).stderr(stderr);
         let process = Background::start("nginx", &mut command)?;
-        let mut nginx = Self { process, dir, port };
+        let mut nginx = Self { process, dir, status_port, asked: Cell::new(0), port };
         nginx.wait_until_it_answers()?;
         Ok(nginx)
     }
@@ -98,9 +101,10 @@ impl Nginx {
         Ok(moved)
     }
 
-    /// Requests it has finished since its start, by its own counter (`stub_status`), the asking one left out.
+    /// Requests it has finished since its start, by its own counter (`stub_status`), those that ask for it left out.
     pub(crate) fn requests(&self) -> Result<u64> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).context("failed to reach nginx")?;
+        let mut stream =
+            TcpStream::connect(("127.0.0.1", self.status_port)).context("failed to reach nginx")?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
         stream.write_all(b"GET /stub_status HTTP/1.1\r\nHost: nginx\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
@@ -108,7 +112,10 @@ impl Nginx {
         let mut lines = answer.lines().skip_while(|line| !line.contains("accepts handled requests"));
         let counts = lines.nth(1).context("nginx's stub_status has another form than expected")?;
         let requests = counts.split_whitespace().nth(2).and_then(|count| count.parse::<u64>().ok());
-        Ok(requests.context("nginx's stub_status holds no count of requests")?.saturating_sub(1))
+        self.asked.set(self.asked.get() + 1);
+        Ok(requests
+            .context("nginx's stub_status holds no count of requests")?
+            .saturating_sub(self.asked.get()))
     }
 
     /// The ids of its worker processes.
@@ -126,7 +133,7 @@ impl Nginx {
     }
 }
 
-fn configuration(setup: &Setup<'_>, port: u16) -> String {
+fn configuration(setup: &Setup<'_>, port: u16, status_port: u16) -> String {
     let log = if setup.log { "access.log combined" } else { "off" };
     let (workers, main, server) = (setup.workers, setup.main, setup.server);
     // As root, nginx would run its workers as a user who may not enter our private directory.
@@ -141,20 +148,21 @@ fn configuration(setup: &Setup<'_>, port: u16) -> String {
            keepalive_requests 1000000; keepalive_timeout 75s; tcp_nodelay on; sendfile on;\n\
            server {{\n\
              listen 127.0.0.1:{port} backlog=4096;\n\
-             location = /stub_status {{ stub_status; access_log off; }}\n\
              {server}\n\
            }}\n\
+           server {{ listen 127.0.0.1:{status_port}; location = /stub_status {{ stub_status; access_log off; }} }}\n\
          }}\n"
     )
 }
 
-/// A port of the loopback address on which nobody listens.
-pub(crate) fn free_port() -> Result<u16> {
+/// Two ports of the loopback address on which nobody listens: one to serve on, one to be asked for counts on.
+fn free_ports() -> Result<(u16, u16)> {
     // Several runs at once start to look at different places.
     let first = u16::try_from(std::process::id() % 400).unwrap_or_default();
     let (start, end) = (PORTS.start, PORTS.end);
-    let mut candidates = (start + first..end).chain(start..start + first);
-    candidates
-        .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok())
-        .with_context(|| format!("no free port between {start} and {end}"))
+    let mut free = (start + first..end)
+        .chain(start..start + first)
+        .filter(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    let pair = free.next().zip(free.next());
+    pair.with_context(|| format!("no two free ports between {start} and {end}"))
 }

@@ -44,7 +44,8 @@ location / { return 404 '{"error":"not found"}'; }
 
 const CATEGORIES: &[&str] = &["books", "garden", "kitchen", "music", "shoes", "toys"];
 const WORDS: &[&str] = &["lamp", "teapot", "boots", "novel", "strings", "spade", "puzzle", "kettle"];
-const COUPONS: &[&str] = &["AUTUMN10", "WELCOME5"];
+/// The last one has expired.
+const COUPONS: &[&str] = &["AUTUMN10", "AUTUMN10", "WELCOME5", "SPRING15"];
 
 /// What one click, tap or scripted action triggers: one call or several right after each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
