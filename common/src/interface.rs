@@ -14,7 +14,7 @@ mod segment;
 
 pub use learn::Learner;
 pub use lookup::{BadInterface, Interfaces, Named};
-pub use segment::{Kind, Segment, Target, split};
+pub use segment::{Kind, MAX_PARAMETERS, Segment, Target, split};
 
 use serde::{Deserialize, Serialize};
 
