@@ -12,7 +12,7 @@ pub mod access;
 pub mod calls;
 mod input;
 mod json;
-mod lines;
+pub(crate) mod lines;
 mod malformed;
 pub mod nginx_json;
 mod report;

@@ -1,3 +1,4 @@
 //! Gait's offline trainer.
 
 pub mod ingest;
+pub mod mine;

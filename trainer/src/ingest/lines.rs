@@ -11,7 +11,7 @@ const BLOCK: usize = 256 << 10;
 const EXCERPT: usize = 256;
 
 /// One line.
-pub(super) enum Line<'a> {
+pub(crate) enum Line<'a> {
     /// Without its line end (`\n` or `\r\n`).
     Text(&'a [u8]),
     /// The beginning of a line that is longer than the bound.
@@ -19,7 +19,7 @@ pub(super) enum Line<'a> {
 }
 
 /// Reads lines one after the other.
-pub(super) struct Lines<R> {
+pub(crate) struct Lines<R> {
     stream: R,
     max_line: usize,
     buffer: Vec<u8>,
@@ -31,12 +31,12 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: Read> Lines<R> {
-    pub(super) fn new(stream: R, max_line: usize) -> Self {
+    pub(crate) fn new(stream: R, max_line: usize) -> Self {
         Lines { stream, max_line, buffer: vec![0; BLOCK], from: 0, to: 0, at_start: true, at_end: false }
     }
 
     /// The next line; a last line needs no line end. `None` at the end of the stream.
-    pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         if self.at_start {
             self.skip_byte_order_mark()?;
         }
