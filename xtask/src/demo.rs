@@ -7,6 +7,7 @@
 mod client;
 mod crowd;
 mod misbehaviour;
+mod paint;
 mod persona;
 mod shop;
 

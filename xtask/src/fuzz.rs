@@ -1,11 +1,12 @@
 //! Every parser of bytes that others wrote, under cargo-fuzz for a stated time each.
 
+use std::fs::{self, File};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::apt::{self, need};
-use crate::shell::{cargo, output, root, run, say, which};
+use crate::shell::{cargo, output, root, run, say, state_dir, which};
 
 /// Runs every target in `tests/fuzz` for `seconds` each.
 pub(crate) fn fuzz(seconds: u64, only: Option<&str>) -> Result<()> {
@@ -23,24 +24,28 @@ pub(crate) fn fuzz(seconds: u64, only: Option<&str>) -> Result<()> {
         );
     }
     for target in &targets {
-        say(format!("fuzzing {target} for {seconds} s"));
-        let mut command = cargo_fuzz("run")?;
-        command.args([
-            target,
-            "--",
-            format!("-max_total_time={seconds}").as_str(),
-            "-rss_limit_mb=2048",
-            "-timeout=10",
-        ]);
-        run(&mut command)
-            .with_context(|| format!("{target} has a finding, see tests/fuzz/artifacts/{target}"))?;
+        println!("{target}: {}", run_target(target, seconds)?);
     }
-    println!(
-        "{} fuzz targets ran for {seconds} s each without a finding: {}",
-        targets.len(),
-        targets.join(", ")
-    );
+    println!("{} fuzz targets ran for {seconds} s each without a finding", targets.len());
     Ok(())
+}
+
+/// Runs one target and gives libFuzzer's closing line.
+fn run_target(target: &str, seconds: u64) -> Result<String> {
+    say(format!("fuzzing {target} for {seconds} s"));
+    let log = state_dir()?.join(format!("fuzz-{target}.log"));
+    let stderr = File::create(&log).with_context(|| format!("failed to write {}", log.display()))?;
+    let mut command = cargo_fuzz("run")?;
+    command.args([target, "--", &format!("-max_total_time={seconds}"), "-rss_limit_mb=2048", "-timeout=10"]);
+    run(command.stderr(stderr)).with_context(|| {
+        format!(
+            "{target} has a finding or does not build: see {} and tests/fuzz/artifacts/{target}",
+            log.display()
+        )
+    })?;
+    let said = fs::read_to_string(&log).with_context(|| format!("failed to read {}", log.display()))?;
+    let done = said.lines().rfind(|line| line.starts_with("Done "));
+    done.map(str::to_owned).with_context(|| format!("{} does not say how many runs were done", log.display()))
 }
 
 /// cargo-fuzz with whatever compiler is ours; a stable one is told to accept the flags that make it see coverage.
