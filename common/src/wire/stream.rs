@@ -125,6 +125,8 @@ pub struct Stream {
     len: u64,
     /// Where a line in [`PEEK`] begins.
     mark: u64,
+    /// Non-zero while a CPU works on the stream.
+    pub lock: u64,
     /// Sequence number of the next byte expected.
     pub next: u32,
     /// Sequence number of the current segment's first byte.
@@ -135,8 +137,6 @@ pub struct Stream {
     pub state: u32,
     /// [`RESPONSES`] and the following.
     pub flags: u32,
-    /// Non-zero while a CPU works on the stream.
-    pub lock: u32,
     /// Messages begun, heads complete and messages complete.
     pub begun: u32,
     /// Heads complete.
@@ -163,8 +163,6 @@ macro_rules! set {
         unsafe { write_volatile(&raw mut (*$stream).$field, value) }
     }};
 }
-
-pub(crate) use {get, set};
 
 /// The word at `pos` of the window.
 #[inline(always)]
@@ -277,6 +275,56 @@ impl Stream {
             placed: 0,
             window: [0; WINDOW + SLACK],
         }
+    }
+
+    /// Makes a stream of zeroes wait for its first message.
+    #[inline(always)]
+    pub fn open(stream: *mut Self, flags: u32) {
+        set!(stream.pos = CARRY as u64);
+        set!(stream.fill = CARRY as u64);
+        set!(stream.flags = flags);
+    }
+
+    /// Whether the message boundary is not known.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_lost(stream: *mut Self) -> bool {
+        get!(stream.state) == LOST
+    }
+
+    /// Whether the stream carries responses.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_response(stream: *mut Self) -> bool {
+        get!(stream.flags) & RESPONSES != 0
+    }
+
+    /// Whether the message under way was found by guessing.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_guessed(stream: *mut Self) -> bool {
+        get!(stream.flags) & GUESSED != 0
+    }
+
+    /// Bytes of the current segment.
+    #[inline(always)]
+    #[must_use]
+    pub fn segment_len(stream: *mut Self) -> u64 {
+        get!(stream.len)
+    }
+
+    /// Whether bytes of the current segment were not read.
+    #[inline(always)]
+    #[must_use]
+    pub fn unread(stream: *mut Self) -> bool {
+        get!(stream.at) != get!(stream.len) || get!(stream.pos) != get!(stream.fill)
+    }
+
+    /// The word at `pos` of the window, as it lies there.
+    #[inline(always)]
+    #[must_use]
+    pub fn word(stream: *mut Self, pos: u64) -> u64 {
+        word_at(stream, pos).to_le()
     }
 
     /// Whether the stream is inside a head.

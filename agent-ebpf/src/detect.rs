@@ -1,0 +1,194 @@
+//! What an unknown connection is: HTTP, TLS or something else.
+
+use aya_ebpf::{
+    bindings::bpf_sock,
+    helpers::generated::{bpf_get_socket_cookie, bpf_skb_cgroup_id, bpf_tcp_sock},
+    programs::SkBuffContext,
+};
+use gait_common::wire::{
+    counter,
+    exchange::{MIDWAY, ROLE_CLIENT, ROLE_SERVER},
+    stream::{self, Stream},
+};
+
+use crate::{
+    connection::{Connection, Flow, HTTP, MUTED, Tuple},
+    maps::{
+        CGROUPS, CONNECTIONS, Counters, SERVED, by_cgroup, client_role, leave_place, port_captured, raw, server_role,
+        stored_or_new, take_place,
+    },
+    packet::{EGRESS, INGRESS, Segment, addresses, load},
+};
+
+/// Turns of direction after which an unknown connection is muted: an older one has begun a request by then.
+const MAX_TURNS: u32 = 6;
+/// Segments after which it is muted even if it never turns.
+const MAX_SEGMENTS: u32 = 4096;
+
+/// What the first bytes of a segment are.
+enum Kind {
+    Request,
+    Response,
+    Tls,
+    Other,
+}
+
+/// Looks at a segment of an unknown connection; gives the connection if this is where HTTP is recognised.
+#[inline(always)]
+pub(crate) fn segment(
+    ctx: &SkBuffContext,
+    socket: *mut bpf_sock,
+    flow: *mut Flow,
+    segment: &Segment,
+    direction: u32,
+    stats: Counters,
+) -> Option<*mut Connection> {
+    let role = match kind(ctx, segment) {
+        Kind::Request => {
+            if direction == INGRESS { ROLE_SERVER } else { ROLE_CLIENT }
+        }
+        Kind::Response => {
+            if direction == EGRESS { ROLE_SERVER } else { ROLE_CLIENT }
+        }
+        Kind::Tls => {
+            mute(flow, stats, counter::TLS);
+            return None;
+        }
+        Kind::Other => {
+            wait(flow, direction, stats);
+            return None;
+        }
+    };
+    follow(ctx, socket, flow, segment, direction, role, stats)
+}
+
+/// Judges the first sixteen bytes. A shorter segment of capitals may be the beginning of a request.
+#[inline(always)]
+fn kind(ctx: &SkBuffContext, segment: &Segment) -> Kind {
+    if segment.len < 16 {
+        let Some(first) = load::<u8>(ctx, segment.payload) else { return Kind::Other };
+        return if first.is_ascii_uppercase() && first != b'H' { Kind::Request } else { Kind::Other };
+    }
+    let Some([first, second]) = load::<[u64; 2]>(ctx, segment.payload) else { return Kind::Other };
+    let (first, second) = (u64::from_le(first), u64::from_le(second));
+    if stream::method(first, second) != 0 {
+        Kind::Request
+    } else if stream::status(first, second) != 0 {
+        Kind::Response
+    } else if first & 0xff == 0x16 && first >> 8 & 0xff == 3 && first >> 16 & 0xff <= 4 {
+        Kind::Tls
+    } else {
+        Kind::Other
+    }
+}
+
+#[inline(always)]
+fn mute(flow: *mut Flow, stats: Counters, reason: u32) {
+    // SAFETY: the kernel frees the value no sooner than the program has ended.
+    unsafe { (*flow).state = MUTED };
+    stats.add(reason);
+}
+
+/// Neither HTTP nor TLS yet: waits for the next turns of direction, then mutes.
+#[inline(always)]
+fn wait(flow: *mut Flow, direction: u32, stats: Counters) {
+    // SAFETY: as in `mute`. Two CPUs may lose a count to each other, which only prolongs the wait.
+    unsafe {
+        (*flow).segments += 1;
+        if (*flow).direction != direction + 1 {
+            (*flow).direction = direction + 1;
+            (*flow).turns += 1;
+        }
+        if (*flow).turns > MAX_TURNS || (*flow).segments > MAX_SEGMENTS {
+            mute(flow, stats, counter::MUTED);
+        }
+    }
+}
+
+/// Begins to follow an HTTP connection, unless a filter or a bound forbids it.
+#[inline(always)]
+fn follow(
+    ctx: &SkBuffContext,
+    socket: *mut bpf_sock,
+    flow: *mut Flow,
+    segment: &Segment,
+    direction: u32,
+    role: u8,
+    stats: Counters,
+) -> Option<*mut Connection> {
+    let outward = direction == EGRESS;
+    let (local_port, peer_port) = if outward {
+        (segment.source_port, segment.destination_port)
+    } else {
+        (segment.destination_port, segment.source_port)
+    };
+    let (source, destination) = addresses(ctx, segment.v6)?;
+    let (local, peer) = if outward { (source, destination) } else { (destination, source) };
+    let (wanted, server_port, tuple) = if role == ROLE_SERVER {
+        let ports = [u32::from(peer_port), u32::from(local_port)];
+        (server_role(), local_port, Tuple { client: peer, server: local, ports })
+    } else {
+        let ports = [u32::from(local_port), u32::from(peer_port)];
+        (client_role(), peer_port, Tuple { client: local, server: peer, ports })
+    };
+    // SAFETY: the kernel checks the context.
+    let cgroup = unsafe { bpf_skb_cgroup_id(ctx.skb.skb) };
+    // SAFETY: the value is only tested for presence.
+    let cgroup_wanted = !by_cgroup() || unsafe { CGROUPS.get(cgroup) }.is_some();
+    if !wanted || !port_captured(server_port) || !cgroup_wanted {
+        mute(flow, stats, counter::FILTERED);
+        return None;
+    }
+    if server_role() && client_role() {
+        if role == ROLE_SERVER {
+            let _ = SERVED.insert(tuple, 0, 0);
+        // SAFETY: the value is only tested for presence.
+        } else if segment_is_response(role, direction) && unsafe { SERVED.get(tuple) }.is_some() {
+            mute(flow, stats, counter::FILTERED);
+            return None;
+        }
+    }
+    if !take_place() {
+        mute(flow, stats, counter::TABLE_FULL);
+        return None;
+    }
+    let Some(connection) = stored_or_new(&CONNECTIONS, socket) else {
+        leave_place();
+        mute(flow, stats, counter::TABLE_FULL);
+        return None;
+    };
+    // SAFETY: as in `mute`; the kernel checks the socket.
+    unsafe {
+        let c = connection;
+        Stream::open(&raw mut (*c).streams[0], 0);
+        Stream::open(&raw mut (*c).streams[1], stream::RESPONSES);
+        (*c).flip = u32::from(role == ROLE_CLIENT);
+        let tcp = bpf_tcp_sock(socket);
+        if !tcp.is_null() {
+            // Before its first payload is accepted, the socket knows better than the packet where the stream begins.
+            if (*tcp).bytes_received == 0 && direction == INGRESS && role == ROLE_SERVER {
+                (*c).streams[0].next = (*tcp).rcv_nxt;
+                (*c).streams[0].placed = 1;
+            } else if direction == INGRESS || (*tcp).bytes_received != 0 {
+                (*c).midway = u32::from(MIDWAY);
+            }
+        }
+        let record = &raw mut (*c).slot.record;
+        (*record).cookie = bpf_get_socket_cookie(raw(ctx));
+        (*record).cgroup = cgroup;
+        (*record).local = core::mem::transmute::<[u32; 4], [u8; 16]>(local);
+        (*record).peer = core::mem::transmute::<[u32; 4], [u8; 16]>(peer);
+        (*record).local_port = local_port;
+        (*record).peer_port = peer_port;
+        (*record).role = role;
+        (*flow).state = HTTP;
+    }
+    stats.add(counter::CONNECTIONS);
+    Some(connection)
+}
+
+/// Whether the segment carries what the given end receives as an answer.
+#[inline(always)]
+fn segment_is_response(role: u8, direction: u32) -> bool {
+    role == ROLE_CLIENT && direction == INGRESS
+}

@@ -1,0 +1,544 @@
+//! HTTP over packets: puts segments in order, pairs each response with its request, emits the exchange.
+
+use aya_ebpf::{
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, bpf_sock},
+    helpers::{
+        bpf_get_current_pid_tgid,
+        generated::{
+            bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_ringbuf_output,
+            bpf_ringbuf_query, bpf_skb_load_bytes,
+        },
+    },
+    programs::SkBuffContext,
+};
+use aya_log_ebpf::debug;
+use gait_common::wire::{
+    counter,
+    exchange::{
+        EARLY, HEAD_BYTES, INCOMPLETE, LOST_BEFORE, PIPELINED, RECORD_BYTES, RESYNCED, ROLE_CLIENT,
+        SOURCE_RECEIVER, SOURCE_SENDER, TRUNCATED, UPGRADED,
+    },
+    stream::{self, LOAD, Stream, Surroundings, TURNS, verdict},
+};
+
+use crate::{
+    connection::{self, Connection, HTTP, MUTED, Slot},
+    detect,
+    maps::{
+        CONNECTIONS, FLOWS, QUEUED, QueueKey, STASHES, Counters, Stats, current_thread_known, head_limit, raw, ring, ring_half,
+        socket, state_hook, stored, stored_or_new,
+    },
+    packet::{self, EGRESS, INGRESS, Segment},
+    reorder,
+};
+
+/// Bytes of a message's beginning that are copied from the window, not from the packet.
+const FRONT: u64 = 32;
+/// How often the lock is tried; a holder runs for a few microseconds at most.
+const LOCK_TRIES: u32 = 4000;
+const METHOD_HEAD: u32 = 2;
+const METHOD_CONNECT: u32 = 3;
+const SWITCHING_PROTOCOLS: u32 = 101;
+
+/// Looks at a packet of any socket.
+#[inline(always)]
+pub(crate) fn packet(ctx: &SkBuffContext, direction: u32) {
+    let socket = socket(ctx);
+    if socket.is_null() {
+        return;
+    }
+    let flow = stored(&FLOWS, socket);
+    // SAFETY: the kernel frees the value no sooner than the program has ended.
+    let state = flow.map_or(connection::UNKNOWN, |flow| unsafe { (*flow).state });
+    if state == MUTED {
+        return;
+    }
+    let Some(segment) = packet::parse(ctx) else { return };
+    if segment.len == 0 && !segment.fin() && !segment.rst() {
+        return;
+    }
+    let Some(stats) = Stats::here() else { return };
+    let connection = if state == HTTP {
+        stored(&CONNECTIONS, socket)
+    } else {
+        if segment.len == 0 {
+            return;
+        }
+        let Some(flow) = flow.or_else(|| stored_or_new(&FLOWS, socket)) else { return };
+        detect::segment(ctx, socket, flow, &segment, direction, stats)
+    };
+    let Some(connection) = connection else { return };
+    if segment.len != 0 {
+        stats.add(counter::PACKETS);
+        payload(ctx, socket, connection, &segment, direction, stats);
+    }
+    if !state_hook() && ends(connection, &segment, direction) {
+        connection::end(socket, connection);
+    }
+}
+
+/// Whether the connection is over: reset, or closed from both ends.
+#[inline(always)]
+fn ends(connection: *mut Connection, segment: &Segment, direction: u32) -> bool {
+    if segment.rst() {
+        return true;
+    }
+    if !segment.fin() {
+        return false;
+    }
+    // SAFETY: the kernel frees the value no sooner than the program has ended.
+    unsafe {
+        (*connection).fins |= 1 << direction;
+        (*connection).fins == 3
+    }
+}
+
+/// Puts a payload in its place and reads it.
+#[inline(always)]
+fn payload(
+    ctx: &SkBuffContext,
+    socket: *mut bpf_sock,
+    connection: *mut Connection,
+    segment: &Segment,
+    direction: u32,
+    stats: Counters,
+) {
+    if direction == INGRESS {
+        // Two CPUs may hold arriving segments of one connection; what leaves is serialised by the socket's own lock.
+        let mut tries = 0;
+        while !Connection::try_lock(connection) {
+            tries += 1;
+            if tries == LOCK_TRIES {
+                stats.add(counter::CONTENDED);
+                return;
+            }
+        }
+    }
+    // SAFETY: the kernel frees the value no sooner than the program has ended.
+    let index = unsafe { (*connection).flip ^ direction } & 1;
+    // SAFETY: the index is 0 or 1.
+    let (stream, source) = unsafe {
+        (
+            (&raw mut (*connection).streams).cast::<Stream>().add(index as usize),
+            (&raw mut (*connection).sources).cast::<connection::Source>().add(index as usize),
+        )
+    };
+    let mut http = Http { ctx, socket, connection, source, stats };
+    let before = Stream::is_lost(stream);
+    if place(&mut http, stream, segment, direction) {
+        read(&mut http, stream, direction);
+    }
+    if !before && Stream::is_lost(stream) {
+        debug!(ctx, "message boundary lost on port {}", segment.destination_port);
+    }
+    if direction == INGRESS {
+        Connection::unlock(connection);
+    }
+}
+
+/// Announces the new bytes of the segment to the stream; `false` when there are none to read.
+#[inline(always)]
+fn place(http: &mut Http<'_>, stream: *mut Stream, segment: &Segment, direction: u32) -> bool {
+    let mut len = segment.len;
+    let mut payload = segment.payload;
+    let mut sequence = segment.sequence;
+    // SAFETY: the pointers are into the connection, which the kernel frees no sooner than the program has ended.
+    unsafe {
+        if (*http.connection).opaque != 0 {
+            Stream::end_http(stream);
+            return false;
+        }
+        if (*stream).placed == 0 {
+            (*stream).placed = 1;
+            (*stream).next = sequence;
+        }
+    }
+    // SAFETY: as above.
+    let next = unsafe { (*stream).next };
+    let ahead = sequence.wrapping_sub(next) as i32;
+    if ahead < 0 {
+        let seen = next.wrapping_sub(sequence);
+        if seen >= len {
+            http.stats.add(counter::DUPLICATES);
+            return false;
+        }
+        len -= seen;
+        payload += seen;
+        sequence = next;
+    } else if ahead > 0 {
+        http.stats.add(counter::REORDERED);
+        let blind = Stream::blind(stream);
+        let jump = ahead as u64 + u64::from(len);
+        if blind != u64::MAX {
+            if blind >= jump {
+                Stream::leap(stream, jump, http);
+                // SAFETY: as above.
+                unsafe { (*stream).next = sequence.wrapping_add(len) };
+                return false;
+            }
+            if direction == INGRESS && reorder::keep(http.ctx, http.socket, next, ahead as u32, payload, len) {
+                return false;
+            }
+            reorder::clear(http.socket);
+            Stream::lose(stream, http);
+        }
+    }
+    // SAFETY: as above.
+    unsafe {
+        (*http.source).base = u64::from(payload);
+        (*http.source).stash = 0;
+    }
+    Stream::begin(stream, sequence, u64::from(len));
+    http.append(stream);
+    true
+}
+
+/// Reads what was announced, and whatever waits behind it in the stash.
+#[inline(always)]
+fn read(http: &mut Http<'_>, stream: *mut Stream, direction: u32) {
+    for _ in 0..TURNS {
+        if Stream::turn(stream, http) {
+            continue;
+        }
+        if direction == EGRESS {
+            return;
+        }
+        // SAFETY: the pointers are into the connection, which the kernel frees no sooner than the program has ended.
+        let next = unsafe { (*stream).next };
+        let Some((offset, len)) = reorder::take(http.socket, next) else { return };
+        // SAFETY: as above.
+        unsafe {
+            (*http.source).base = u64::from(offset);
+            (*http.source).stash = 1;
+        }
+        Stream::begin(stream, next, u64::from(len));
+        http.append(stream);
+    }
+    if Stream::unread(stream) {
+        Stream::lose(stream, http);
+    }
+}
+
+/// A packet in the light of its connection.
+struct Http<'a> {
+    ctx: &'a SkBuffContext,
+    socket: *mut bpf_sock,
+    connection: *mut Connection,
+    source: *mut connection::Source,
+    stats: Counters,
+}
+
+impl Http<'_> {
+    /// Copies bytes of the segment; `len` must be provably 1 to 1024 and `to` have room for them.
+    #[inline(always)]
+    fn copy(&self, from: u64, to: *mut u8, len: u32) -> bool {
+        // SAFETY: the pointers are into map values that the kernel frees no sooner than the program has ended, and the
+        // verifier proves that `to` has room for `len` bytes.
+        unsafe {
+            let from = (*self.source).base.wrapping_add(from);
+            if (*self.source).stash == 0 {
+                return bpf_skb_load_bytes(raw(self.ctx), from as u32, to.cast(), len) == 0;
+            }
+            let Some(stash) = stored(&STASHES, self.socket) else { return false };
+            let data = (&raw const (*stash).data).cast::<u8>().add(from as usize & 4095);
+            bpf_probe_read_kernel(to.cast(), len, data.cast()) == 0
+        }
+    }
+
+    /// The slot of the request whose head is under way.
+    #[inline(always)]
+    fn current(&self) -> Option<*mut Slot> {
+        // SAFETY: as in `copy`.
+        unsafe {
+            let c = self.connection;
+            let ordinal = (*c).asked.wrapping_sub(1);
+            if (*c).kept >> (ordinal & 63) & 1 == 0 {
+                return None;
+            }
+            if (*c).inline != 0 {
+                return Some(&raw mut (*c).slot);
+            }
+            let key = QueueKey { cookie: (*c).slot.record.cookie, ordinal };
+            QUEUED.get_ptr_mut(key)
+        }
+    }
+
+    /// Adds the segment's bytes to the head under way, if there is one.
+    #[inline(always)]
+    fn append(&mut self, stream: *mut Stream) {
+        if !Stream::in_head(stream) || Stream::is_response(stream) {
+            return;
+        }
+        self.carry(Stream::segment_len(stream), 0);
+    }
+
+    /// Adds `len` bytes of the segment, from offset `from` on, to the current request's head, as far as there is room.
+    #[inline(always)]
+    fn carry(&mut self, len: u64, from: u64) {
+        // SAFETY: as in `copy`.
+        let carried = unsafe { (*self.connection).carried };
+        let limit = head_limit();
+        if carried >= limit || len == 0 {
+            return;
+        }
+        let room = limit - carried;
+        let len = if len < room { len } else { room };
+        let Some(slot) = self.current() else { return };
+        // SAFETY: masked, the offset is inside the first half of the head's room and the length no longer than the
+        // second half.
+        unsafe {
+            let to = (&raw mut (*slot).head).cast::<u8>().add(carried as usize & (HEAD_BYTES - 1));
+            let checked = core::hint::black_box((len as u32 - 1) & (HEAD_BYTES as u32 - 1)) + 1;
+            if self.copy(from, to, checked) {
+                (*self.connection).carried = carried + len;
+                (*slot).record.head_len = (carried + len) as u16;
+                (*slot).record.head_total = (carried + len) as u32;
+            }
+        }
+    }
+
+    /// Hands the slot of a request to the ring.
+    #[inline(always)]
+    fn emit(&mut self, slot: *mut Slot, status: u32, meaning: u32) {
+        // SAFETY: as in `copy`.
+        unsafe {
+            let c = self.connection;
+            let record = &raw mut (*slot).record;
+            (*record).response_ns = bpf_ktime_get_ns();
+            (*record).status = status as u16;
+            if (*record).role != ROLE_CLIENT {
+                if (*c).thread != 0 {
+                    (*record).thread = (*c).thread;
+                    (*record).comm = core::mem::transmute::<[u64; 2], [u8; 16]>((*c).comm);
+                    (*record).source = SOURCE_RECEIVER;
+                } else {
+                    self.current_thread(record);
+                }
+            }
+            let mut flags = (*record).flags;
+            let ordinal = (*record).ordinal;
+            let requests = &raw const (*c).streams[0];
+            if (*requests).heads.wrapping_sub(ordinal) as i32 <= 0 {
+                flags |= INCOMPLETE;
+            }
+            if (*requests).done.wrapping_sub(ordinal) as i32 <= 0 {
+                flags |= EARLY;
+            }
+            if (*c).lost != 0 {
+                flags |= LOST_BEFORE;
+            }
+            if meaning & verdict::LAST != 0 {
+                flags |= UPGRADED;
+            }
+            (*record).flags = flags;
+            let cpu = bpf_get_smp_processor_id();
+            (*record).cpu = cpu;
+            (*record).sequence = self.stats.next_sequence();
+            let carried = u32::from((*record).head_len).wrapping_sub(1) & (HEAD_BYTES as u32 - 1);
+            let len = u64::from(core::hint::black_box(carried)) + 1 + RECORD_BYTES as u64;
+            let ring = core::ptr::from_ref(ring(cpu)).cast_mut().cast();
+            let filled = bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA));
+            let half = ring_half();
+            let wake = filled < half && filled + len + 8 >= half;
+            let flags = if wake { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
+            if bpf_ringbuf_output(ring, slot.cast(), len, u64::from(flags)) == 0 {
+                (*c).lost = 0;
+                self.stats.add(counter::EMITTED);
+            } else {
+                (*c).lost = 1;
+                self.stats.add(counter::RING_FULL);
+            }
+        }
+    }
+
+    /// Notes the current thread, where the kernel tells a packet program.
+    #[inline(always)]
+    unsafe fn current_thread(&self, record: *mut gait_common::wire::exchange::Record) {
+        if current_thread_known() {
+            let thread = bpf_get_current_pid_tgid();
+            // SAFETY: as in `copy`.
+            unsafe {
+                (*record).thread = thread;
+                (*record).comm = [0; 16];
+                (*record).source = if thread == 0 { 0 } else { SOURCE_SENDER };
+            }
+        }
+    }
+}
+
+impl Surroundings for Http<'_> {
+    #[inline(always)]
+    fn load(&mut self, stream: *mut Stream, from: u64, len: u64) -> bool {
+        const _: () = assert!(LOAD <= 512);
+        let checked = core::hint::black_box((len as u32 - 1) & 511) + 1;
+        // SAFETY: the window has room for 512 bytes behind what is carried.
+        let to = unsafe { (&raw mut (*stream).window).cast::<u8>().add(stream::CARRY) };
+        self.copy(from, to, checked)
+    }
+
+    #[inline(always)]
+    fn request(&mut self, stream: *mut Stream, method: u32, at: u64, carried: u64, from: u64) {
+        self.stats.add(counter::REQUESTS);
+        if Stream::is_guessed(stream) {
+            self.stats.add(counter::RESYNCS);
+        }
+        // SAFETY: as in `copy`.
+        unsafe {
+            let c = self.connection;
+            let ordinal = (*c).asked;
+            let waiting = ordinal.wrapping_sub((*c).answered);
+            let bit = 1_u64 << (ordinal & 63);
+            let mut kept = (*c).kept & !bit;
+            let mut heads = (*c).head_requests & !bit;
+            let mut connects = (*c).connects & !bit;
+            if method == METHOD_HEAD {
+                heads |= bit;
+            } else if method == METHOD_CONNECT {
+                connects |= bit;
+            }
+            (*c).head_requests = heads;
+            (*c).connects = connects;
+            let mut room = true;
+            if waiting == 0 {
+                (*c).inline = 1;
+            } else {
+                (*c).inline = 0;
+                // The connection's own slot is the template; everything that differs is overwritten below.
+                let key = QueueKey { cookie: (*c).slot.record.cookie, ordinal };
+                room = waiting < 64 && QUEUED.insert(key, &*(&raw const (*c).slot), 0).is_ok();
+            }
+            (*c).carried = 0;
+            if room {
+                kept |= bit;
+                (*c).kept = kept;
+                Connection::ask(c);
+                self.fill(stream, ordinal, waiting, at, carried, from);
+            } else {
+                (*c).kept = kept;
+                (*c).lost = 1;
+                Connection::ask(c);
+                self.stats.add(counter::TOO_DEEP);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn response(&mut self, _stream: *mut Stream, status: u32) -> u32 {
+        if status < 200 && status != SWITCHING_PROTOCOLS {
+            self.stats.add(counter::INTERIM);
+            return verdict::BODILESS;
+        }
+        // SAFETY: as in `copy`.
+        unsafe {
+            let c = self.connection;
+            let ordinal = (*c).answered;
+            let mut meaning = verdict::PLAIN;
+            if ordinal == (*c).asked {
+                self.stats.add(counter::UNPAIRED);
+                if status == SWITCHING_PROTOCOLS {
+                    meaning = verdict::LAST;
+                }
+            } else {
+                let shift = ordinal & 63;
+                if (*c).head_requests >> shift & 1 != 0 {
+                    meaning = verdict::BODILESS;
+                }
+                let accepted = (*c).connects >> shift & 1 != 0 && status < 300;
+                if status == SWITCHING_PROTOCOLS || accepted {
+                    meaning = verdict::LAST;
+                }
+                if (*c).kept >> shift & 1 != 0 {
+                    if (*c).slot.record.ordinal == ordinal as u32 {
+                        self.emit(&raw mut (*c).slot, status, meaning);
+                    } else {
+                        let key = QueueKey { cookie: (*c).slot.record.cookie, ordinal };
+                        if let Some(slot) = QUEUED.get_ptr_mut(key) {
+                            self.emit(slot, status, meaning);
+                            let _ = QUEUED.remove(key);
+                        }
+                    }
+                }
+                Connection::answer(c);
+            }
+            if meaning & verdict::LAST != 0 {
+                (*c).opaque = 1;
+                self.stats.add(counter::UPGRADED);
+            }
+            meaning
+        }
+    }
+
+    #[inline(always)]
+    fn head_end(&mut self, stream: *mut Stream, total: u32) {
+        if Stream::is_response(stream) {
+            return;
+        }
+        let Some(slot) = self.current() else { return };
+        // SAFETY: as in `copy`.
+        unsafe {
+            let carried = (*self.connection).carried;
+            let record = &raw mut (*slot).record;
+            let len = if u64::from(total) < carried { u64::from(total) } else { carried };
+            (*record).head_len = len as u16;
+            (*record).head_total = total;
+            if u64::from(total) > carried {
+                (*record).flags |= TRUNCATED;
+            }
+            // Nothing is added behind the head's end.
+            (*self.connection).carried = u64::MAX;
+        }
+    }
+
+    #[inline(always)]
+    fn message_end(&mut self, _stream: *mut Stream) {}
+
+    #[inline(always)]
+    fn waiting(&mut self) -> bool {
+        // SAFETY: as in `copy`.
+        unsafe { (*self.connection).asked != (*self.connection).answered }
+    }
+
+    #[inline(always)]
+    fn lost(&mut self) {
+        self.stats.add(counter::DESYNCS);
+    }
+}
+
+impl Http<'_> {
+    /// Writes what is known of a request that begins into its slot.
+    #[inline(always)]
+    fn fill(&mut self, stream: *mut Stream, ordinal: u64, waiting: u64, at: u64, carried: u64, from: u64) {
+        let Some(slot) = self.current() else { return };
+        // SAFETY: as in `copy`; the window has slack for the words read, the head has room for them.
+        unsafe {
+            let record = &raw mut (*slot).record;
+            (*record).request_ns = bpf_ktime_get_ns();
+            (*record).ordinal = ordinal as u32;
+            let mut flags = (*self.connection).midway as u16;
+            if Stream::is_guessed(stream) {
+                flags |= RESYNCED;
+            }
+            if waiting != 0 {
+                flags |= PIPELINED;
+            }
+            (*record).flags = flags;
+            (*record).thread = 0;
+            (*record).source = 0;
+            if (*record).role == ROLE_CLIENT {
+                self.current_thread(record);
+            }
+            let carried = if carried > FRONT { FRONT } else { carried };
+            if carried != 0 {
+                for word in 0..FRONT / 8 {
+                    let bytes = Stream::word(stream, at.wrapping_add(word * 8));
+                    (&raw mut (*slot).head).cast::<u64>().add(word as usize).write_unaligned(bytes);
+                }
+            }
+            (*self.connection).carried = carried;
+            (*record).head_len = carried as u16;
+            (*record).head_total = carried as u32;
+        }
+        let len = Stream::segment_len(stream).wrapping_sub(from);
+        self.carry(len, from);
+    }
+}

@@ -1,0 +1,93 @@
+//! Segments that came before their predecessor, kept until it has come.
+
+use aya_ebpf::{bindings::bpf_sock, helpers::generated::bpf_skb_load_bytes, programs::SkBuffContext};
+
+use crate::maps::{STASHES, raw, stored, stored_or_new};
+
+/// Bytes that a stash covers, from its base on.
+const SPAN: u32 = 4096;
+/// Pieces that a stash remembers.
+const PIECES: usize = 4;
+
+/// Bytes of a stream ahead of the next one expected.
+#[repr(C)]
+pub(crate) struct Stash {
+    /// Sequence number of the first byte of `data`; meaningless while `pieces` is zero.
+    base: u32,
+    /// Pieces kept.
+    pieces: u32,
+    /// First and behind-last sequence number of each; equal when there is none.
+    spans: [[u32; 2]; PIECES],
+    /// Twice the span, for the verifier adds the largest offset to the largest length.
+    pub(crate) data: [u8; 2 * SPAN as usize],
+}
+
+/// Keeps a segment that begins `ahead` bytes after the `next` expected one; `false` if it does not fit.
+#[inline(always)]
+pub(crate) fn keep(ctx: &SkBuffContext, socket: *mut bpf_sock, next: u32, ahead: u32, payload: u32, len: u32) -> bool {
+    let Some(stash) = stored_or_new(&STASHES, socket) else { return false };
+    // SAFETY: the kernel frees the value no sooner than the program has ended; arriving segments are serialised by
+    // the connection's lock.
+    unsafe {
+        if (*stash).pieces == 0 {
+            (*stash).base = next;
+        }
+        let start = next.wrapping_add(ahead);
+        let offset = start.wrapping_sub((*stash).base);
+        if offset >= SPAN || len > SPAN || offset + len > SPAN || len == 0 {
+            return false;
+        }
+        for i in 0..PIECES {
+            let span = &raw mut (*stash).spans[i];
+            if (*span)[0] == (*span)[1] {
+                let to = (&raw mut (*stash).data).cast::<u8>().add((offset & (SPAN - 1)) as usize);
+                let len = core::hint::black_box((len - 1) & (SPAN - 1)) + 1;
+                if bpf_skb_load_bytes(raw(ctx), payload, to.cast(), len) != 0 {
+                    return false;
+                }
+                (*span)[0] = start;
+                (*span)[1] = start.wrapping_add(len);
+                (*stash).pieces += 1;
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Takes out a piece that holds the `next` byte expected: its offset in the stash and its length from there.
+#[inline(always)]
+pub(crate) fn take(socket: *mut bpf_sock, next: u32) -> Option<(u32, u32)> {
+    let stash = stored(&STASHES, socket)?;
+    // SAFETY: as in `keep`.
+    unsafe {
+        if (*stash).pieces == 0 {
+            return None;
+        }
+        for i in 0..PIECES {
+            let span = &raw mut (*stash).spans[i];
+            let (start, end) = ((*span)[0], (*span)[1]);
+            if start == end || next.wrapping_sub(start) as i32 <= -1 {
+                continue;
+            }
+            (*span)[1] = start;
+            (*stash).pieces -= 1;
+            let left = end.wrapping_sub(next);
+            if (left as i32) > 0 {
+                return Some((next.wrapping_sub((*stash).base), left));
+            }
+        }
+    }
+    None
+}
+
+/// Forgets every piece.
+#[inline(always)]
+pub(crate) fn clear(socket: *mut bpf_sock) {
+    let Some(stash) = stored(&STASHES, socket) else { return };
+    // SAFETY: as in `keep`.
+    unsafe {
+        (*stash).pieces = 0;
+        (*stash).spans = [[0; 2]; PIECES];
+    }
+}
