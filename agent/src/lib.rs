@@ -7,3 +7,4 @@
 pub mod capture;
 pub mod config;
 pub mod decode;
+pub mod spool;
