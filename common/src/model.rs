@@ -146,4 +146,9 @@ impl Model {
             interfaces,
         })
     }
+
+    /// Scores from here on are anomalous.
+    pub fn threshold(&self) -> f64 {
+        self.calibration.threshold()
+    }
 }

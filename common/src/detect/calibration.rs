@@ -137,6 +137,29 @@ pub struct CalibrationData {
     pub false_alarm_rate: f64,
 }
 
+impl CalibrationData {
+    /// Surprise summed over `steps` beyond the usual, in standard deviations.
+    pub fn flow(&self, bits: f64, steps: u32) -> f32 {
+        let Self { step_mean, step_deviation, .. } = *self;
+        if steps == 0 || step_deviation <= 0.0 {
+            return 0.0;
+        }
+        let steps = f64::from(steps);
+        ((bits - steps * step_mean) / (step_deviation * steps.sqrt())).max(0.0) as f32
+    }
+
+    /// How much a part adds to the score.
+    pub fn contribution(&self, evidence: &Evidence, part: Part) -> f64 {
+        let tail = self.tails.get(part as usize);
+        tail.map_or(0.0, |tail| (tail.exponent(evidence.get(part)) - COMMON).max(0.0))
+    }
+
+    /// The score of all evidence.
+    pub fn score(&self, evidence: &Evidence) -> f64 {
+        Part::ALL.iter().map(|&part| self.contribution(evidence, part)).sum()
+    }
+}
+
 /// The calibration ready for use.
 #[derive(Debug, Default)]
 pub struct Calibration {
@@ -167,25 +190,14 @@ impl Calibration {
         &self.data
     }
 
-    /// Surprise summed over `steps` beyond the usual, in standard deviations.
-    pub(super) fn flow(&self, bits: f64, steps: u32) -> f32 {
-        let CalibrationData { step_mean, step_deviation, .. } = self.data;
-        if steps == 0 || step_deviation <= 0.0 {
-            return 0.0;
-        }
-        let steps = f64::from(steps);
-        ((bits - steps * step_mean) / (step_deviation * steps.sqrt())).max(0.0) as f32
-    }
-
     /// How much a part adds to the score.
     pub fn contribution(&self, evidence: &Evidence, part: Part) -> f64 {
-        let tail = self.data.tails.get(part as usize);
-        tail.map_or(0.0, |tail| (tail.exponent(evidence.get(part)) - COMMON).max(0.0))
+        self.data.contribution(evidence, part)
     }
 
     /// The score of all evidence.
     pub fn score(&self, evidence: &Evidence) -> f64 {
-        Part::ALL.iter().map(|&part| self.contribution(evidence, part)).sum()
+        self.data.score(evidence)
     }
 
     /// Scores from here on are anomalous; infinite before calibration.

@@ -140,6 +140,13 @@ impl Markov {
         Ok(Self { backoff: data.backoff, nodes, grams: data.grams, child, floor })
     }
 
+    /// Sets the back-off strength of one order, a positive number; orders that the model does not have are ignored.
+    pub fn set_backoff(&mut self, order: usize, strength: f64) {
+        if let Some(k) = self.backoff.get_mut(order) {
+            *k = strength;
+        }
+    }
+
     /// Where every session starts.
     pub fn start(&self) -> Context {
         self.advance(&self.unknown(), BEGIN)

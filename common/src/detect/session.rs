@@ -101,7 +101,14 @@ impl SessionState {
         (self.bits, self.scored)
     }
 
-    fn count(&mut self, step: &Step) -> Option<&Calls> {
+    /// How often each interface was called so far, and with how many different values.
+    pub fn counts(&self) -> impl Iterator<Item = (InterfaceId, u32, u32)> + '_ {
+        self.calls.iter().map(|calls| (calls.interface, calls.count, calls.values.len() as u32))
+    }
+
+    /// Counts one step alone, without judging it; returns how often its interface was called, and with how many
+    /// different values.
+    pub fn count(&mut self, step: &Step) -> Option<(u32, u32)> {
         let place = match self.calls.binary_search_by_key(&step.interface, |calls| calls.interface) {
             Ok(place) => place,
             Err(_) if self.calls.len() == MAX_INTERFACES => return None,
@@ -118,7 +125,7 @@ impl SessionState {
         {
             calls.values.insert(at, step.value);
         }
-        Some(calls)
+        Some((calls.count, calls.values.len() as u32))
     }
 }
 
@@ -161,13 +168,9 @@ impl<'m> Detector<'m> {
                 state.bits += f64::from(surprise.bits);
                 state.evidence.raise(Part::RareStep, surprise.bits);
             }
-            if let Some(calls) = state.count(step) {
-                let (calls_bits, values_bits) = (
-                    counts.calls(step.interface, calls.count),
-                    counts.values(step.interface, calls.values.len() as u32),
-                );
-                state.evidence.raise(Part::Repetition, calls_bits);
-                state.evidence.raise(Part::Enumeration, values_bits);
+            if let Some((calls, values)) = state.count(step) {
+                state.evidence.raise(Part::Repetition, counts.calls(step.interface, calls));
+                state.evidence.raise(Part::Enumeration, counts.values(step.interface, values));
             }
             if state.history.len() == HISTORY {
                 // Drops half at a time, so that the cost per step stays constant.
@@ -181,7 +184,7 @@ impl<'m> Detector<'m> {
                 new_transition: surprise.new_transition,
             });
         }
-        state.evidence.raise(Part::UnusualFlow, calibration.flow(state.bits, state.scored));
+        state.evidence.raise(Part::UnusualFlow, calibration.data().flow(state.bits, state.scored));
         state.evidence.raise(Part::NewInterface, state.new as f32);
         state.evidence.raise(Part::NewTransition, state.new_transitions as f32);
         state.evidence.raise(Part::Length, counts.length(state.steps));
@@ -200,7 +203,7 @@ impl<'m> Detector<'m> {
             state.new_transitions += u32::from(surprise.new_transition);
             state.evidence.raise(Part::RareStep, surprise.bits);
             state.evidence.raise(Part::NewTransition, state.new_transitions as f32);
-            state.evidence.raise(Part::UnusualFlow, calibration.flow(state.bits, state.scored));
+            state.evidence.raise(Part::UnusualFlow, calibration.data().flow(state.bits, state.scored));
         }
         let called = state.calls.iter().map(|calls| counts.exactly(calls.interface, calls.count));
         let absent = counts.expected().iter().filter(|(interface, _)| {

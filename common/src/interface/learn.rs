@@ -265,8 +265,9 @@ mod tests {
 
     #[test]
     fn splitting_the_data_changes_nothing() {
-        let targets: Vec<String> =
-            (0..300).map(|i| format!("/blog/post-{}/x?p{}=1", (b'a' + i % 25) as char, i % 3)).collect();
+        let targets: Vec<String> = (0..300u32)
+            .map(|i| format!("/blog/post-{}/x?p{}=1", char::from(b'a' + (i % 25) as u8), i % 3))
+            .collect();
         let whole = {
             let mut learner = Learner::new(Naming::default(), vec![]);
             targets.iter().for_each(|target| learner.observe(&get(target)));

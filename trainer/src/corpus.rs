@@ -1,0 +1,246 @@
+//! The corpus: every session of the input, named and cut as detection will name and cut it.
+//!
+//! Two passes over the input. The first learns the interface names; the second names each call, sorts the calls by
+//! time (files of several hosts overlap) and runs them through the same [`Sequencer`] the agent uses.
+
+use std::collections::HashMap;
+
+use anyhow::{Result, bail};
+use gait_common::call::{Call, Nanos, Process};
+use gait_common::interface::{InterfaceId, Interfaces, Learner, Naming};
+use gait_common::sequence::{Limits, Sequencer, SessionOf, Sessions, Step, Timing};
+
+use crate::ingest::{self, Format, ReadReport, Record};
+use crate::timing;
+
+/// Where the input is and how it is read.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Files, directories and globs.
+    pub paths: Vec<String>,
+    /// Their format.
+    pub format: Format,
+    /// Bounds of reading.
+    pub options: ingest::Options,
+}
+
+impl Input {
+    fn read(&self, mut each: impl FnMut(Record<'_>)) -> Result<ReadReport> {
+        ingest::read(&self.paths, self.format, &self.options, &mut |record, _| {
+            each(record);
+            Ok(())
+        })
+    }
+}
+
+/// One session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Place of its caller in [`Corpus::callers`]; for ready-made sequences, of its id.
+    pub caller: u32,
+    /// Its steps' range in [`Corpus::steps`].
+    steps: std::ops::Range<usize>,
+    /// Its operations' ends, as a range in [`Corpus::operations`].
+    operations: std::ops::Range<usize>,
+    /// It was seen from its beginning to its end.
+    pub complete: bool,
+}
+
+/// Sessions and what they are made of.
+#[derive(Debug, Default)]
+pub struct Corpus {
+    /// The callers' names.
+    pub callers: Vec<Box<str>>,
+    /// The sessions, in the order in which they ended.
+    pub sessions: Vec<Session>,
+    /// All sessions' steps.
+    pub steps: Vec<Step>,
+    /// For each operation, where in `steps` it ends.
+    operations: Vec<usize>,
+    /// Start of the earliest call, 0 when the input has no times.
+    pub first_call: Nanos,
+    /// Start of the latest call.
+    pub last_call: Nanos,
+}
+
+impl Corpus {
+    /// A session's steps.
+    pub fn steps(&self, session: &Session) -> &[Step] {
+        &self.steps[session.steps.clone()]
+    }
+
+    /// A session's interfaces in order.
+    pub fn interfaces(&self, session: &Session) -> impl DoubleEndedIterator<Item = InterfaceId> + '_ {
+        self.steps(session).iter().map(|step| step.interface)
+    }
+
+    /// A session's operations, each a run of steps.
+    pub fn operations(&self, session: &Session) -> impl Iterator<Item = &[Step]> + '_ {
+        let mut from = session.steps.start;
+        self.operations[session.operations.clone()].iter().map(move |&end| {
+            let steps = &self.steps[from..end];
+            from = end;
+            steps
+        })
+    }
+
+    fn push(&mut self, caller: u32, steps: &[Step], operations: &[usize], complete: bool) {
+        let base = self.steps.len();
+        self.steps.extend_from_slice(steps);
+        let first = self.operations.len();
+        self.operations.extend(operations.iter().map(|end| base + end));
+        self.sessions.push(Session {
+            caller,
+            steps: base..self.steps.len(),
+            operations: first..self.operations.len(),
+            complete,
+        });
+    }
+}
+
+/// What the first pass found: the names, and how the input's calls are spread in time.
+#[derive(Debug)]
+pub struct Survey {
+    /// Interface names, as a model stores them.
+    pub names: Vec<String>,
+    /// What was read.
+    pub report: ReadReport,
+}
+
+/// First pass: learns the interface names.
+///
+/// # Errors
+/// When the input cannot be read.
+pub fn survey(input: &Input, naming: &Naming, explicit: &[String]) -> Result<Survey> {
+    let mut learner = Learner::new(naming.clone(), explicit.to_vec());
+    let report = input.read(|record| match record {
+        Record::Call(call) => learner.observe(&call),
+        Record::Sequence { tokens, .. } => tokens.into_iter().for_each(|token| learner.observe_token(token)),
+    })?;
+    if report.records == 0 {
+        bail!("there is nothing to learn from in {}: {report}", input.paths.join(", "));
+    }
+    Ok(Survey { names: learner.finish(), report })
+}
+
+/// One call between naming and sequencing.
+struct Row {
+    caller: u32,
+    step: Step,
+}
+
+/// Second pass: names and cuts. Without `timing` the operation gap is derived from the gaps between calls.
+///
+/// # Errors
+/// When the input cannot be read.
+pub fn collect(input: &Input, interfaces: &Interfaces, timing: Choice) -> Result<(Corpus, Timing)> {
+    let mut corpus = Corpus::default();
+    let mut index: HashMap<Box<str>, u32> = HashMap::new();
+    let (mut rows, mut scratch): (Vec<Row>, _) = (Vec::new(), String::new());
+    let mut steps = Vec::new();
+    input.read(|record| match record {
+        Record::Call(call) => {
+            let caller = intern(&mut index, &mut corpus.callers, call.caller);
+            rows.push(Row { caller, step: name(interfaces, &call, &mut scratch) });
+        }
+        Record::Sequence { id, tokens } => {
+            steps.clear();
+            steps.extend(
+                tokens
+                    .into_iter()
+                    .map(|token| Step { interface: interfaces.by_name(token), ..Step::default() }),
+            );
+            let id = id.map_or_else(|| (corpus.sessions.len() + 1).to_string(), str::to_owned);
+            corpus.callers.push(id.into());
+            corpus.push(corpus.callers.len() as u32 - 1, &steps, &[steps.len()], true);
+        }
+    })?;
+    rows.sort_by_key(|row| row.step.start);
+    corpus.first_call = rows.first().map_or(0, |row| row.step.start);
+    corpus.last_call = rows.last().map_or(0, |row| row.step.start);
+    let timing = match timing {
+        Choice::Fixed(timing) => timing,
+        Choice::Derived { session_idle } => {
+            let gaps = timing::gaps(rows.iter().map(|row| (row.caller, row.step.start, row.step.end)));
+            Timing { operation_gap: timing::operation_gap(&gaps, session_idle), session_idle }
+        }
+    };
+    cut(rows, timing, &mut corpus);
+    Ok((corpus, timing))
+}
+
+/// How calls are cut into operations and sessions.
+#[derive(Clone, Copy, Debug)]
+pub enum Choice {
+    /// As a model says.
+    Fixed(Timing),
+    /// The operation gap comes from the data.
+    Derived {
+        /// Idle time that ends a session.
+        session_idle: Nanos,
+    },
+}
+
+fn name(interfaces: &Interfaces, call: &Call<'_>, scratch: &mut String) -> Step {
+    let named = interfaces.name_call(call, scratch);
+    Step {
+        interface: named.id,
+        status: call.status,
+        gap: call.gap,
+        parallel: false,
+        start: call.start,
+        end: call.end(),
+        value: named.value,
+    }
+}
+
+fn intern(index: &mut HashMap<Box<str>, u32>, names: &mut Vec<Box<str>>, name: &str) -> u32 {
+    if let Some(&id) = index.get(name) {
+        return id;
+    }
+    names.push(name.into());
+    index.insert(name.into(), names.len() as u32 - 1);
+    names.len() as u32 - 1
+}
+
+/// Runs the calls through the sequencer.
+fn cut(rows: Vec<Row>, timing: Timing, corpus: &mut Corpus) {
+    let callers = std::mem::take(&mut corpus.callers);
+    let limits = Limits { callers: usize::MAX, ..Limits::default() };
+    let mut sequencer = Sequencer::new(timing, limits);
+    let places = callers.iter().zip(0..).map(|(name, place)| (name.clone(), place)).collect();
+    let mut collector = Collector { corpus: std::mem::take(corpus), places };
+    for Row { caller, step } in rows {
+        sequencer.push(&callers[caller as usize], Process::default(), step, &mut collector);
+        sequencer.advance(step.start, &mut collector);
+    }
+    sequencer.finish(&mut collector);
+    *corpus = Corpus { callers, ..collector.corpus };
+}
+
+struct Collector {
+    corpus: Corpus,
+    places: HashMap<Box<str>, u32>,
+}
+
+#[derive(Default)]
+struct Open {
+    steps: Vec<Step>,
+    operations: Vec<usize>,
+}
+
+impl Sessions for Collector {
+    type State = Open;
+
+    fn operation(&mut self, _: SessionOf<'_>, open: &mut Open, steps: &[Step]) {
+        open.steps.extend_from_slice(steps);
+        open.operations.push(open.steps.len());
+    }
+
+    fn end(&mut self, of: SessionOf<'_>, open: &mut Open, complete: bool) {
+        let caller = self.places.get(of.caller).copied().unwrap_or_default();
+        self.corpus.push(caller, &open.steps, &open.operations, complete);
+        open.steps.clear();
+        open.operations.clear();
+    }
+}

@@ -1,0 +1,123 @@
+//! Pattern graphs from sessions: per entry interface the frequent ways (closed patterns) and the weighted edges.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use gait_common::detect::{EdgeData, GraphData, MAX_PATH, PathData, PatternsData, collapse};
+use gait_common::interface::InterfaceId;
+
+use crate::mine::{self, Database, Keep, Params, Support};
+
+/// What a graph is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct PatternParams {
+    /// Least support of a pattern, as a share of the sessions of its entry.
+    pub min_support: f64,
+    /// Most patterns per graph, best first.
+    pub paths: usize,
+    /// Share of the cosine in the similarity.
+    pub cosine_share: f64,
+}
+
+impl Default for PatternParams {
+    fn default() -> Self {
+        Self { min_support: 0.05, paths: 32, cosine_share: 0.5 }
+    }
+}
+
+/// Sessions of one entry that are mined; of more, evenly spread ones are taken.
+const MAX_MINED: usize = 4096;
+/// Most items of a mined pattern.
+const MAX_LENGTH: usize = 24;
+/// Most patterns mined per entry, before the best are chosen.
+const MAX_PATTERNS: usize = 20_000;
+
+/// The pattern graphs of sessions.
+///
+/// # Errors
+/// When the parameters make no sense.
+pub fn build<S>(sessions: impl Iterator<Item = S>, params: &PatternParams) -> Result<PatternsData>
+where
+    S: Iterator<Item = InterfaceId>,
+{
+    let mut by_entry: BTreeMap<InterfaceId, Vec<Vec<InterfaceId>>> = BTreeMap::new();
+    for session in sessions {
+        let mut ways = collapse(session);
+        ways.truncate(MAX_PATH);
+        if let Some(&entry) = ways.first() {
+            by_entry.entry(entry).or_default().push(ways);
+        }
+    }
+    let graphs = by_entry.into_iter().map(|(entry, sessions)| graph(entry, &sessions, params));
+    Ok(PatternsData { cosine_share: params.cosine_share, graphs: graphs.collect::<Result<_>>()? })
+}
+
+fn graph(entry: InterfaceId, sessions: &[Vec<InterfaceId>], params: &PatternParams) -> Result<GraphData> {
+    let stride = sessions.len().div_ceil(MAX_MINED);
+    let mut database = Database::new();
+    sessions.iter().step_by(stride).for_each(|session| database.push(session.iter().copied()));
+    let least = (params.min_support * database.len() as f64).ceil().max(2.0) as u32;
+    let mined = mine::mine(
+        &database,
+        &Params {
+            keep: Keep::Closed,
+            first: Some(entry),
+            max_length: Some(MAX_LENGTH),
+            max_patterns: MAX_PATTERNS,
+            ..Params::new(Support::Sequences(least))
+        },
+    )?;
+    let mut support: BTreeMap<Vec<InterfaceId>, u64> = BTreeMap::new();
+    for pattern in mined.patterns.iter() {
+        let steps = collapse(pattern.items().iter().copied());
+        let seen = support.entry(steps).or_default();
+        *seen = (*seen).max(u64::from(pattern.support()));
+    }
+    // Whole sessions that are frequent as they stand, and where nothing is frequent, all there are.
+    let mut whole: BTreeMap<&[InterfaceId], u64> = BTreeMap::new();
+    sessions.iter().for_each(|session| *whole.entry(session).or_default() += 1);
+    for (&steps, &count) in &whole {
+        if count >= u64::from(least) || support.is_empty() && whole.len() <= params.paths {
+            let seen = support.entry(steps.to_vec()).or_default();
+            *seen = (*seen).max(count);
+        }
+    }
+    let mut paths: Vec<PathData> =
+        support.into_iter().map(|(steps, support)| PathData { steps, support }).collect();
+    // Long and frequent ways say most; ties go by their steps, so that the result is one.
+    paths.sort_by(|a, b| weight(b).cmp(&weight(a)).then_with(|| a.steps.cmp(&b.steps)));
+    paths.truncate(params.paths);
+    Ok(GraphData { entry, support: sessions.len() as u64, paths, edges: edges(sessions) })
+}
+
+fn weight(path: &PathData) -> u64 {
+    path.support * path.steps.len() as u64
+}
+
+fn edges(sessions: &[Vec<InterfaceId>]) -> Vec<EdgeData> {
+    let mut weights: BTreeMap<(InterfaceId, InterfaceId), f64> = BTreeMap::new();
+    for pair in sessions.iter().flat_map(|session| session.windows(2)) {
+        *weights.entry((pair[0], pair[1])).or_default() += 1.0;
+    }
+    weights.into_iter().map(|((from, to), weight)| EdgeData { from, to, weight }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_entry_has_its_frequent_ways_and_edges() {
+        let mut sessions = vec![vec![1, 2, 2, 2, 3]; 10];
+        sessions.extend(vec![vec![1, 3]; 5]);
+        sessions.push(vec![7, 8]);
+        let data =
+            build(sessions.into_iter().map(Vec::into_iter), &PatternParams::default()).expect("patterns");
+        let entries: Vec<_> = data.graphs.iter().map(|graph| (graph.entry, graph.support)).collect();
+        assert_eq!(entries, [(1, 15), (7, 1)]);
+        assert_eq!(data.graphs[0].paths[0], PathData { steps: vec![1, 2, 3], support: 10 });
+        assert!(data.graphs[0].paths.contains(&PathData { steps: vec![1, 3], support: 15 }));
+        assert_eq!(data.graphs[0].edges[0], EdgeData { from: 1, to: 2, weight: 10.0 });
+        assert_eq!(data.graphs[1].paths, [PathData { steps: vec![7, 8], support: 1 }]);
+    }
+}

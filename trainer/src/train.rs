@@ -1,0 +1,308 @@
+//! Training: from an input to a model.
+//!
+//! Everything is fitted on all sessions, but calibrated by cross-fitting: the sessions are dealt into folds by their
+//! caller, and each fold is judged by a model of the others. So the thresholds come from sessions that the judging
+//! model has not seen, and no session is lost for learning.
+
+use anyhow::{Result, ensure};
+use gait_common::call::Nanos;
+use gait_common::detect::{
+    CalibrationData, CountsData, Detector, Evidence, Histogram, Part, SessionState, Tail,
+};
+use gait_common::interface::{Interfaces, NEW, Naming};
+use gait_common::model::{Meta, Model, ModelData};
+use gait_common::sequence::{SECOND, Step, Timing};
+use rayon::prelude::*;
+
+use crate::corpus::{self, Choice, Corpus, Input, Session};
+use crate::ingest::ReadReport;
+use crate::markov::Counter;
+use crate::patterns::{self, PatternParams};
+
+/// What training may be told.
+#[derive(Clone, Debug)]
+pub struct TrainParams {
+    /// Order of the Markov model.
+    pub order: usize,
+    /// Share of normal sessions that may be flagged.
+    pub false_alarm_rate: f64,
+    /// Idle time that ends a session.
+    pub session_idle: Nanos,
+    /// The operation gap; derived from the data when not given.
+    pub operation_gap: Option<Nanos>,
+    /// How calls are named.
+    pub naming: Naming,
+    /// Templates that win over learned ones.
+    pub templates: Vec<String>,
+    /// Pattern graphs.
+    pub patterns: PatternParams,
+    /// Seed of what is drawn at random: the folds of the calibration.
+    pub seed: u64,
+}
+
+impl Default for TrainParams {
+    fn default() -> Self {
+        Self {
+            order: 3,
+            false_alarm_rate: 0.001,
+            session_idle: 1800 * SECOND,
+            operation_gap: None,
+            naming: Naming::default(),
+            templates: Vec::new(),
+            patterns: PatternParams::default(),
+            seed: 0,
+        }
+    }
+}
+
+impl TrainParams {
+    /// Whether the parameters make sense.
+    ///
+    /// # Errors
+    /// The first one that does not.
+    pub fn check(&self) -> Result<()> {
+        let most = gait_common::detect::MAX_ORDER;
+        ensure!((1..=most).contains(&self.order), "the order must be 1 to {most}, not {}", self.order);
+        ensure!(
+            self.false_alarm_rate > 0.0 && self.false_alarm_rate < 0.5,
+            "the false-alarm rate must be above 0 and below 0.5, not {}",
+            self.false_alarm_rate
+        );
+        ensure!(
+            self.operation_gap.is_none_or(|gap| gap <= self.session_idle),
+            "the operation gap must not be longer than the session's idle time"
+        );
+        Ok(())
+    }
+}
+
+/// A trained model and what it was made from.
+#[derive(Debug)]
+pub struct Trained {
+    /// The model.
+    pub model: ModelData,
+    /// What was read.
+    pub report: ReadReport,
+}
+
+/// Groups of sessions that are calibrated against models of the others.
+const FOLDS: usize = 5;
+/// Sessions on which the back-off is tuned, at most.
+const TUNED: usize = 2000;
+/// The smallest difference that means something, per [`Part`], for those that normal sessions hardly ever show.
+const LEAST_SCALE: [f32; Part::ALL.len()] = [1.0, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0, 0.05];
+/// The same for the score.
+const LEAST_SCORE_SCALE: f32 = 0.5;
+
+/// Trains a model.
+///
+/// # Errors
+/// Parameters that make no sense, or input that cannot be read or holds nothing.
+pub fn train(input: &Input, params: &TrainParams) -> Result<Trained> {
+    params.check()?;
+    let survey = corpus::survey(input, &params.naming, &params.templates)?;
+    let interfaces = Interfaces::new(&survey.names, params.naming.clone())?;
+    let choice = match params.operation_gap {
+        Some(operation_gap) => Choice::Fixed(Timing { operation_gap, session_idle: params.session_idle }),
+        None => Choice::Derived { session_idle: params.session_idle },
+    };
+    let (corpus, timing) = corpus::collect(input, &interfaces, choice)?;
+    let base = ModelData {
+        meta: meta(&corpus, params),
+        naming: params.naming.clone(),
+        interfaces: survey.names,
+        timing,
+        ..ModelData::default()
+    };
+    Ok(Trained { model: fit(&corpus, base, params)?, report: survey.report })
+}
+
+fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {
+    let parameters = [
+        ("order", params.order.to_string()),
+        ("false_alarm_rate", params.false_alarm_rate.to_string()),
+        ("min_support", params.patterns.min_support.to_string()),
+        ("cosine_share", params.patterns.cosine_share.to_string()),
+        ("folds", FOLDS.to_string()),
+    ];
+    Meta {
+        trainer: env!("CARGO_PKG_VERSION").to_owned(),
+        first_call: corpus.first_call,
+        last_call: corpus.last_call,
+        calls: corpus.steps.len() as u64,
+        sessions: corpus.sessions.len() as u64,
+        callers: corpus.callers.len() as u64,
+        seed: params.seed,
+        parameters: parameters.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+    }
+}
+
+/// Learns from all sessions and calibrates on folds.
+fn fit(corpus: &Corpus, base: ModelData, params: &TrainParams) -> Result<ModelData> {
+    let fold = |session: &Session| fold_of(corpus.callers[session.caller as usize].as_bytes(), params.seed);
+    let backoff = tune(corpus, fold, base.interfaces.len() as u32, params.order);
+    let judged: Vec<Vec<Judged>> = (0..FOLDS)
+        .into_par_iter()
+        .map(|held_out| {
+            let model = learn(corpus, &base, |session| fold(session) != held_out, &backoff, params)?;
+            judge(corpus, model, |session| fold(session) == held_out)
+        })
+        .collect::<Result<_>>()?;
+    let judged: Vec<Judged> = judged.into_iter().flatten().collect();
+    let mut model = learn(corpus, &base, |_| true, &backoff, params)?;
+    model.calibration = calibrate(&judged, params.false_alarm_rate);
+    Ok(model)
+}
+
+fn fold_of(caller: &[u8], seed: u64) -> usize {
+    // FNV-1a with a seed: spreads callers evenly, and the same on every machine.
+    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = caller.iter().fold(0xcbf2_9ce4_8422_2325 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), mix);
+    ((hash ^ hash >> 32) % FOLDS as u64) as usize
+}
+
+fn tune(corpus: &Corpus, fold: impl Fn(&Session) -> usize, interfaces: u32, order: usize) -> Vec<f64> {
+    let mut counter = Counter::new(order);
+    let mut held_out = Vec::new();
+    for session in &corpus.sessions {
+        if fold(session) == 0 {
+            if held_out.len() < TUNED {
+                held_out.push(corpus.interfaces(session).collect());
+            }
+        } else {
+            counter.add(corpus.interfaces(session), session.complete);
+        }
+    }
+    counter.tune(&held_out, interfaces)
+}
+
+/// Learns everything but the calibration from the chosen sessions.
+fn learn(
+    corpus: &Corpus,
+    base: &ModelData,
+    chosen: impl Fn(&Session) -> bool,
+    backoff: &[f64],
+    params: &TrainParams,
+) -> Result<ModelData> {
+    let sessions = || corpus.sessions.iter().filter(|session| chosen(session));
+    let mut counter = Counter::new(params.order);
+    sessions().for_each(|session| counter.add(corpus.interfaces(session), session.complete));
+    Ok(ModelData {
+        markov: counter.finish(backoff.to_vec()),
+        counts: count(sessions().map(|session| corpus.steps(session)), base.interfaces.len()),
+        patterns: patterns::build(sessions().map(|session| corpus.interfaces(session)), &params.patterns)?,
+        ..base.clone()
+    })
+}
+
+/// How often sessions call what.
+fn count<'a>(sessions: impl Iterator<Item = &'a [Step]>, interfaces: usize) -> CountsData {
+    let mut data = CountsData {
+        sessions: 0,
+        length: Histogram::default(),
+        calls: vec![Histogram::default(); interfaces],
+        values: vec![Histogram::default(); interfaces],
+    };
+    let mut state = SessionState::default();
+    for steps in sessions {
+        data.sessions += 1;
+        data.length.add(steps.len() as u32);
+        state.reset();
+        for step in steps {
+            state.count(step);
+        }
+        for (interface, calls, values) in state.counts() {
+            data.calls[interface as usize].add(calls);
+            if values > 0 {
+                data.values[interface as usize].add(values);
+            }
+        }
+    }
+    data
+}
+
+/// A held-out session as a model of the others sees it.
+struct Judged {
+    evidence: Evidence,
+    /// Summed surprise after each operation, with the number of steps.
+    surprise: Vec<(f64, u32)>,
+}
+
+fn judge(corpus: &Corpus, model: ModelData, chosen: impl Fn(&Session) -> bool + Sync) -> Result<Vec<Judged>> {
+    let known = known(&model);
+    let model = Model::new(model)?;
+    let detector = Detector::new(&model);
+    let judge = |session: &Session| {
+        let mut state = SessionState::default();
+        let mut surprise = Vec::new();
+        let mut steps: Vec<Step> = Vec::new();
+        for operation in corpus.operations(session) {
+            steps.clear();
+            // An interface that only held-out sessions use is new to the model that judges them.
+            let rename = |step: &Step| if known[step.interface as usize] { step.interface } else { NEW };
+            steps.extend(operation.iter().map(|step| Step { interface: rename(step), ..*step }));
+            detector.observe(&mut state, &steps);
+            surprise.push(state.surprise());
+        }
+        if session.complete {
+            detector.end(&mut state);
+            surprise.push(state.surprise());
+        }
+        Judged { evidence: state.evidence(), surprise }
+    };
+    Ok(corpus.sessions.iter().filter(|session| chosen(session)).map(judge).collect())
+}
+
+/// The interfaces that a model has seen.
+fn known(model: &ModelData) -> Vec<bool> {
+    let mut known = vec![false; model.interfaces.len()];
+    for gram in model.markov.grams.iter().filter(|gram| gram.parent == 0) {
+        if let Some(known) = known.get_mut(gram.symbol as usize) {
+            *known = true;
+        }
+    }
+    known
+}
+
+/// The calibration for what held-out sessions showed.
+fn calibrate(judged: &[Judged], false_alarm_rate: f64) -> CalibrationData {
+    let (step_mean, step_deviation) = step_surprise(judged);
+    let uncalibrated = CalibrationData { step_mean, step_deviation, ..CalibrationData::default() };
+    let evidence: Vec<Evidence> = judged
+        .iter()
+        .map(|judged| {
+            let mut evidence = judged.evidence;
+            let flow = judged.surprise.iter().map(|&(bits, steps)| uncalibrated.flow(bits, steps));
+            evidence.0[Part::UnusualFlow as usize] = flow.fold(0.0, f32::max);
+            evidence
+        })
+        .collect();
+    let tail = |part: &Part| {
+        let sample: Vec<f32> = evidence.iter().map(|evidence| evidence.get(*part)).collect();
+        Tail::fit(&sample, LEAST_SCALE[*part as usize])
+    };
+    let mut data =
+        CalibrationData { tails: Part::ALL.iter().map(tail).collect(), false_alarm_rate, ..uncalibrated };
+    let scores: Vec<f32> = evidence.iter().map(|evidence| data.score(evidence) as f32).collect();
+    data.score = Tail::fit(&scores, LEAST_SCORE_SCALE);
+    data.threshold = f64::from(data.score.amount(-false_alarm_rate.log10())).max(f64::MIN_POSITIVE);
+    data
+}
+
+/// Mean surprise of a step over the held-out sessions, and its deviation such that a session of n steps deviates by
+/// its square root.
+fn step_surprise(judged: &[Judged]) -> (f64, f64) {
+    let whole: Vec<(f64, f64)> = judged
+        .iter()
+        .filter_map(|judged| judged.surprise.last())
+        .filter(|(_, steps)| *steps > 0)
+        .map(|&(bits, steps)| (bits, f64::from(steps)))
+        .collect();
+    let steps: f64 = whole.iter().map(|(_, steps)| steps).sum();
+    if steps == 0.0 {
+        return (0.0, 0.0);
+    }
+    let mean = whole.iter().map(|(bits, _)| bits).sum::<f64>() / steps;
+    let deviation = whole.iter().map(|(bits, steps)| (bits - steps * mean).powi(2) / steps).sum::<f64>();
+    (mean, (deviation / whole.len() as f64).sqrt().max(0.1))
+}
