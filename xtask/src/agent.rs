@@ -76,12 +76,17 @@ impl Agent {
         let (file, stderr) = (self.dir.join("summary.json"), self.dir.join("agent.stderr"));
         let said = || fs::read_to_string(&stderr).unwrap_or_default();
         self.process.stop(SHUTDOWN).with_context(|| format!("it said:\n{}", said().trim_end()))?;
-        let text = fs::read_to_string(&file).with_context(|| format!("failed to read {}", file.display()))?;
-        Summary::parse(&text).with_context(|| format!("in {}", file.display()))
+        Summary::read(&file)
     }
 }
 
 impl Summary {
+    /// Reads what `--summary` wrote.
+    pub(crate) fn read(file: &Path) -> Result<Self> {
+        let text = fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
+        Self::parse(&text).with_context(|| format!("in {}", file.display()))
+    }
+
     fn parse(text: &str) -> Result<Self> {
         let value: Value = serde_json::from_str(text).context("not JSON")?;
         let count = |name: &str| {

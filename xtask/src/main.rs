@@ -64,6 +64,9 @@ enum Task {
         /// Keeps the directory with logs, spool, model and findings
         #[arg(long)]
         keep: bool,
+        /// Also writes what is printed to an SVG file
+        #[arg(long, value_name = "FILE")]
+        picture: Option<PathBuf>,
     },
     /// Runs every test, the kernel tests as root
     Test {
@@ -141,7 +144,9 @@ fn dispatch(task: Task) -> Result<()> {
             println!("{}\n{}", built.agent.display(), built.trainer.display());
             Ok(())
         }
-        Task::Demo { seed, from_logs, keep } => demo::demo(&demo::Options { seed, from_logs, keep }),
+        Task::Demo { seed, from_logs, keep, picture } => {
+            demo::demo(&demo::Options { seed, from_logs, keep, picture })
+        }
         Task::Test { kernel: true, arguments } => test::kernel(&build::ebpf()?, &arguments),
         Task::Test { kernel: false, arguments } => test::test(&arguments),
         Task::Ci => ci::ci(),

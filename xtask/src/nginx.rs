@@ -81,10 +81,9 @@ impl Nginx {
         self.dir.join("access.log")
     }
 
-    /// Moves what was logged so far to `name` beside the log, as logrotate does, and gives the moved file.
-    pub(crate) fn rotate(&self, name: &str) -> Result<PathBuf> {
-        let moved = self.dir.join(name);
-        fs::rename(self.log(), &moved).with_context(|| format!("failed to move {}", self.log().display()))?;
+    /// Moves what was logged so far to `moved` on the same file system, as logrotate does, and gives its path back.
+    pub(crate) fn rotate(&self, moved: &Path) -> Result<PathBuf> {
+        fs::rename(self.log(), moved).with_context(|| format!("failed to move {}", self.log().display()))?;
         let pid = i32::try_from(self.process.pid()).ok().and_then(rustix::process::Pid::from_raw);
         let pid = pid.context("nginx has no process id")?;
         rustix::process::kill_process(pid, rustix::process::Signal::USR1)
@@ -98,7 +97,7 @@ impl Nginx {
         }
         // The workers open it right after the master did.
         interrupt::sleep(Duration::from_millis(300))?;
-        Ok(moved)
+        Ok(moved.to_path_buf())
     }
 
     /// Requests it has finished since its start, by its own counter (`stub_status`), those that ask for it left out.
