@@ -7,4 +7,8 @@
 pub mod capture;
 pub mod config;
 pub mod decode;
+pub mod exit;
+pub mod key;
+pub mod model;
+pub mod report;
 pub mod spool;

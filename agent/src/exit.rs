@@ -1,0 +1,71 @@
+//! The exit codes, and which error means which.
+
+use crate::capture::CaptureError;
+use crate::config::ConfigError;
+use crate::model::LoadError;
+
+/// All is well.
+pub const OK: u8 = 0;
+/// Something failed that has no code of its own.
+pub const FAILURE: u8 = 1;
+/// The command line or the configuration is wrong.
+pub const USAGE: u8 = 2;
+/// The model file cannot be read or is refused.
+pub const MODEL: u8 = 3;
+/// The host does not let the agent capture: a privilege or a feature of the kernel is missing.
+pub const HOST: u8 = 4;
+/// The agent ran, but could not write all that it captured or found: its last messages say what was lost.
+pub const LOST: u8 = 5;
+
+/// The codes as `--help` shows them.
+pub const HELP: &str = "Exit codes:
+  0  all is well
+  1  something failed
+  2  the command line or the configuration is wrong
+  3  the model file cannot be read or is refused
+  4  the host does not let the agent capture: a privilege or a kernel feature is missing
+  5  not all that was captured or found could be written";
+
+/// Some of what was captured or found could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{calls} calls and {findings} findings could not be written and are lost")]
+pub struct Lost {
+    /// Calls that did not reach the spool.
+    pub calls: u64,
+    /// Findings that did not reach a sink.
+    pub findings: u64,
+}
+
+/// The exit code for an error.
+pub fn code(error: &anyhow::Error) -> u8 {
+    if error.is::<ConfigError>() {
+        USAGE
+    } else if error.is::<LoadError>() {
+        MODEL
+    } else if error.is::<Lost>() {
+        LOST
+    } else if let Some(error) = error.downcast_ref::<CaptureError>() {
+        match error {
+            CaptureError::Option { .. } => USAGE,
+            _ => HOST,
+        }
+    } else {
+        FAILURE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::{Context as _, anyhow};
+
+    #[test]
+    fn scripts_can_tell_failures_apart() {
+        let capture =
+            |error: CaptureError| Err::<(), _>(error).context("while starting").expect_err("an error");
+        assert_eq!(code(&capture(CaptureError::NotBuilt)), HOST);
+        assert_eq!(code(&capture(CaptureError::Option { name: "x", reason: String::new() })), USAGE);
+        assert_eq!(code(&anyhow::Error::from(Lost { calls: 1, findings: 0 })), LOST);
+        assert_eq!(code(&anyhow!("anything else")), FAILURE);
+    }
+}

@@ -1,0 +1,156 @@
+//! Findings on their way out: rendered once, written to every sink. The only place that writes findings.
+//!
+//! A new sink is one file with a function that opens it, and one line in [`SINKS`].
+
+mod file;
+mod ocsf;
+mod outlet;
+mod pretty;
+mod stdout;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+use std::{fmt, io};
+
+use anyhow::Result;
+use gait_common::finding::Finding;
+use serde::Serialize;
+
+use outlet::Outlet;
+
+pub use pretty::paragraph;
+
+/// How often a sink that failed is tried again, and how soon a wish to reopen is met.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Every kind of sink. Each looks at the options and opens itself if it is asked for.
+const SINKS: &[fn(&Options) -> Result<Option<Box<dyn Sink>>>] = &[file::open, stdout::open, pretty::open];
+
+/// Where findings go.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A file to append JSON lines to; without one they go to stdout.
+    pub file: Option<PathBuf>,
+    /// Write for people, on stdout, in place of JSON lines.
+    pub pretty: bool,
+    /// Who reports.
+    pub origin: Origin,
+}
+
+/// Who reports; part of every finding.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The host's name.
+    pub host: String,
+    /// The model's fingerprint.
+    pub model: String,
+}
+
+/// A finding and its form as one line of JSON, with its line end.
+#[derive(Debug)]
+pub struct Report {
+    /// The finding.
+    pub finding: Finding,
+    /// It as an OCSF Detection Finding.
+    pub line: Vec<u8>,
+}
+
+/// A place that findings are written to.
+pub trait Sink: fmt::Debug + Send {
+    /// Its name in messages.
+    fn name(&self) -> String;
+
+    /// Writes one finding, whole or not at all.
+    ///
+    /// # Errors
+    /// When it could not be written; it will be tried again.
+    fn write(&mut self, report: &Report) -> io::Result<()>;
+
+    /// Opens its file anew, after somebody moved it away.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    fn reopen(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What became of the findings, over all sinks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Findings taken in.
+    pub reported: u64,
+    /// Findings written, once for each sink.
+    pub written: u64,
+    /// Findings that a sink never took.
+    pub lost: u64,
+}
+
+/// Writes findings to all sinks.
+#[derive(Debug)]
+pub struct Reporter {
+    outlets: Vec<Outlet>,
+    origin: Origin,
+    reported: u64,
+}
+
+impl Reporter {
+    /// Opens the sinks that are asked for.
+    ///
+    /// # Errors
+    /// When one cannot be opened.
+    pub fn open(options: &Options) -> Result<Self> {
+        let mut outlets = Vec::new();
+        for open in SINKS {
+            outlets.extend(open(options)?.map(Outlet::new));
+        }
+        Ok(Self { outlets, origin: options.origin.clone(), reported: 0 })
+    }
+
+    /// Writes a finding to every sink. A sink that fails is reported, and tried again with the next finding.
+    ///
+    /// # Errors
+    /// When the finding cannot be rendered, which would be a defect.
+    pub fn report(&mut self, finding: Finding) -> Result<()> {
+        self.reported += 1;
+        let line = ocsf::line(&finding, &self.origin)?;
+        let report = std::sync::Arc::new(Report { finding, line });
+        self.outlets.iter_mut().for_each(|outlet| outlet.take(&report));
+        Ok(())
+    }
+
+    /// Writes the findings that come through `findings` until their senders are gone. When `reopen` is set, files are
+    /// opened anew and it is cleared.
+    ///
+    /// # Errors
+    /// As [`report`](Self::report).
+    pub fn run(mut self, findings: &Receiver<Finding>, reopen: &AtomicBool) -> Result<Counts> {
+        loop {
+            let next = findings.recv_timeout(RETRY);
+            if reopen.swap(false, Ordering::Relaxed) {
+                self.outlets.iter_mut().for_each(Outlet::reopen);
+            }
+            match next {
+                Ok(finding) => self.report(finding)?,
+                Err(RecvTimeoutError::Timeout) => self.outlets.iter_mut().for_each(Outlet::retry),
+                Err(RecvTimeoutError::Disconnected) => return Ok(self.finish()),
+            }
+        }
+    }
+
+    /// Tries what still waits once more and gives it up.
+    pub fn finish(mut self) -> Counts {
+        let mut counts = Counts { reported: self.reported, ..Counts::default() };
+        for outlet in &mut self.outlets {
+            let (written, lost) = outlet.finish();
+            counts.written += written;
+            counts.lost += lost;
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! What a finding looks like to those who read it, and that none is lost or torn.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::mpsc;
+
+use gait_common::detect::Part;
+use gait_common::finding::{Expected, FindingStep, NearestPattern, Reason};
+
+use super::*;
+
+fn finding() -> Finding {
+    let step = |interface: &str, offending| FindingStep {
+        interface: interface.to_owned(),
+        time: 1_795_332_600_000_000_000,
+        surprise: if offending { 9.5 } else { 0.5 },
+        offending,
+    };
+    Finding {
+        id: "f-1".to_owned(),
+        time: 1_795_332_600_123_000_000,
+        session_start: 1_795_332_500_000_000_000,
+        caller: "198.51.100.7".to_owned(),
+        pid: 42,
+        comm: "nginx".to_owned(),
+        score: 12.0,
+        threshold: 5.0,
+        reasons: vec![
+            Reason {
+                part: Part::RareStep,
+                share: 0.75,
+                text: "POST /checkout seldom follows POST /login".to_owned(),
+            },
+            Reason {
+                part: Part::NewTransition,
+                share: 0.25,
+                text: "1 step never seen in this order".to_owned(),
+            },
+        ],
+        steps: vec![
+            step("POST /login", false),
+            step("POST /checkout", true),
+            step("GET /profile/\u{1b}[2J", false),
+        ],
+        earlier_steps: 2,
+        nearest: Some(NearestPattern {
+            path: vec!["POST /login".to_owned(), "POST /cart".to_owned(), "POST /checkout".to_owned()],
+            support: 40,
+            similarity: 0.67,
+            edits: vec!["missing POST /cart".to_owned()],
+        }),
+        expected: vec![Expected { interface: "POST /cart".to_owned(), probability: 0.81 }],
+        ended: false,
+        gap: true,
+    }
+}
+
+fn origin() -> Origin {
+    Origin { host: "web1".to_owned(), model: "abcd".to_owned() }
+}
+
+#[test]
+fn a_person_reads_who_why_which_step_and_what_instead() {
+    insta::assert_snapshot!("paragraph", paragraph(&finding()));
+}
+
+#[test]
+fn a_machine_reads_an_ocsf_detection_finding() {
+    let line = ocsf::line(&finding(), &origin()).expect("rendered");
+    assert_eq!(line.iter().filter(|&&b| b == b'\n').count(), 1, "one line");
+    let event: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+    insta::assert_json_snapshot!("ocsf", event);
+}
+
+#[test]
+fn lines_are_appended_and_the_file_can_be_moved_away() {
+    let dir = tempfile::tempdir().expect("directory");
+    let path = dir.path().join("findings.jsonl");
+    fs::write(&path, "earlier\n").expect("file");
+    let options = Options { file: Some(path.clone()), origin: origin(), ..Options::default() };
+    let reporter = Reporter::open(&options).expect("opened");
+    let (sender, receiver) = mpsc::sync_channel(0);
+    let reopen = std::sync::Arc::new(AtomicBool::new(false));
+    let writer = {
+        let reopen = std::sync::Arc::clone(&reopen);
+        std::thread::spawn(move || reporter.run(&receiver, &reopen))
+    };
+    sender.send(finding()).expect("the writer is there");
+    // A channel without room: when this is taken the first has been written.
+    sender.send(finding()).expect("the writer is there");
+    sender.send(finding()).expect("the writer is there");
+    let moved = dir.path().join("findings.1");
+    fs::rename(&path, &moved).expect("moved");
+    reopen.store(true, Ordering::Relaxed);
+    while !path.exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    sender.send(finding()).expect("the writer is there");
+    drop(sender);
+    let counts = writer.join().expect("no panic").expect("written");
+    assert_eq!(counts, Counts { reported: 4, written: 4, lost: 0 });
+    let text = [&moved, &path].map(|path| fs::read_to_string(path).expect("file"));
+    assert!(text[0].starts_with("earlier\n{") && text[1].ends_with("}\n"), "{text:?}");
+    assert_eq!(text.concat().lines().count(), 5);
+    assert_eq!(fs::metadata(path).expect("file").permissions().mode() & 0o777, 0o640 & !umask());
+}
+
+fn umask() -> u32 {
+    let status = fs::read_to_string("/proc/self/status").expect("procfs");
+    let line = status.lines().find_map(|line| line.strip_prefix("Umask:")).expect("umask");
+    u32::from_str_radix(line.trim(), 8).expect("octal")
+}
+
+#[test]
+fn a_sink_that_refuses_loses_nothing_silently() {
+    let options = Options { file: Some("/dev/full".into()), origin: origin(), ..Options::default() };
+    let mut reporter = Reporter::open(&options).expect("opened");
+    reporter.report(finding()).expect("rendered");
+    reporter.report(finding()).expect("rendered");
+    assert_eq!(reporter.finish(), Counts { reported: 2, written: 0, lost: 2 });
+}
