@@ -74,6 +74,11 @@ impl Corpus {
         self.steps(session).iter().map(|step| step.interface)
     }
 
+    /// Whether part of a session was not captured.
+    pub fn has_gap(&self, session: &Session) -> bool {
+        self.steps(session).iter().any(|step| step.gap)
+    }
+
     /// A session's operations, each a run of steps.
     pub fn operations(&self, session: &Session) -> impl Iterator<Item = &[Step]> + '_ {
         let mut from = session.steps.start;
@@ -116,6 +121,7 @@ pub fn survey(input: &Input, naming: &Naming, explicit: &[String]) -> Result<Sur
     let report = input.read(|record| match record {
         Record::Call(call) => learner.observe(&call),
         Record::Sequence { tokens, .. } => tokens.into_iter().for_each(|token| learner.observe_token(token)),
+        Record::Interruption(_) => {}
     })?;
     if report.records == 0 {
         bail!("there is nothing to learn from in {}: {report}", input.paths.join(", "));
@@ -123,9 +129,9 @@ pub fn survey(input: &Input, naming: &Naming, explicit: &[String]) -> Result<Sur
     Ok(Survey { names: learner.finish(), report })
 }
 
-/// One call between naming and sequencing.
+/// One call between naming and sequencing; without a caller, a moment at which the capture lost something.
 struct Row {
-    caller: u32,
+    caller: Option<u32>,
     step: Step,
 }
 
@@ -137,11 +143,11 @@ pub fn collect(input: &Input, interfaces: &Interfaces, timing: Choice) -> Result
     let mut corpus = Corpus::default();
     let mut index: HashMap<Box<str>, u32> = HashMap::new();
     let (mut rows, mut scratch): (Vec<Row>, _) = (Vec::new(), String::new());
-    let mut steps = Vec::new();
+    let (mut steps, mut interruptions) = (Vec::new(), Vec::new());
     input.read(|record| match record {
         Record::Call(call) => {
             let caller = intern(&mut index, &mut corpus.callers, call.caller);
-            rows.push(Row { caller, step: name(interfaces, &call, &mut scratch) });
+            rows.push(Row { caller: Some(caller), step: name(interfaces, &call, &mut scratch) });
         }
         Record::Sequence { id, tokens } => {
             steps.clear();
@@ -154,18 +160,23 @@ pub fn collect(input: &Input, interfaces: &Interfaces, timing: Choice) -> Result
             corpus.callers.push(id.into());
             corpus.push(corpus.callers.len() as u32 - 1, &steps, &[steps.len()], true);
         }
+        Record::Interruption(at) => interruptions.push(at),
+        Record::Interruption(time) => {
+            rows.push(Row { caller: None, step: Step { start: time, end: time, ..Step::default() } });
+        }
     })?;
     rows.sort_by_key(|row| row.step.start);
+    interruptions.sort_unstable();
     corpus.first_call = rows.first().map_or(0, |row| row.step.start);
     corpus.last_call = rows.last().map_or(0, |row| row.step.start);
     let timing = match timing {
         Choice::Fixed(timing) => timing,
         Choice::Derived { session_idle } => {
-            let gaps = timing::gaps(rows.iter().map(|row| (row.caller, row.step.start, row.step.end)));
+            let gaps = timing::gaps(rows.iter().filter_map(|row| Some((row.caller?, row.step.start, row.step.end))));
             Timing { operation_gap: timing::operation_gap(&gaps, session_idle), session_idle }
         }
     };
-    cut(rows, timing, &mut corpus);
+    cut(rows, &interruptions, timing, &mut corpus);
     Ok((corpus, timing))
 }
 
@@ -203,15 +214,24 @@ fn intern(index: &mut HashMap<Box<str>, u32>, names: &mut Vec<Box<str>>, name: &
     names.len() as u32 - 1
 }
 
-/// Runs the calls through the sequencer.
-fn cut(rows: Vec<Row>, timing: Timing, corpus: &mut Corpus) {
+/// Runs the calls through the sequencer, and what was lost between them.
+fn cut(rows: Vec<Row>, interruptions: &[Nanos], timing: Timing, corpus: &mut Corpus) {
     let callers = std::mem::take(&mut corpus.callers);
     let limits = Limits { callers: usize::MAX, ..Limits::default() };
     let mut sequencer = Sequencer::new(timing, limits);
     let places = callers.iter().zip(0..).map(|(name, place)| (name.clone(), place)).collect();
     let mut collector = Collector { corpus: std::mem::take(corpus), places };
+    let mut interruptions = interruptions.iter().peekable();
     for Row { caller, step } in rows {
-        sequencer.push(&callers[caller as usize], Process::default(), step, &mut collector);
+        while interruptions.next_if(|&&at| at <= step.start).is_some() {
+            sequencer.interrupt(&mut collector, |open| open.interrupted = true);
+        }
+        match caller {
+            Some(caller) => {
+                sequencer.push(&callers[caller as usize], Process::default(), step, &mut collector);
+            }
+            None => sequencer.interrupt(&mut collector, |open| open.interrupted = true),
+        }
         sequencer.advance(step.start, &mut collector);
     }
     sequencer.finish(&mut collector);
@@ -227,20 +247,27 @@ struct Collector {
 struct Open {
     steps: Vec<Step>,
     operations: Vec<usize>,
+    /// Something may be missing behind the last step.
+    interrupted: bool,
 }
 
 impl Sessions for Collector {
     type State = Open;
 
     fn operation(&mut self, _: SessionOf<'_>, open: &mut Open, steps: &[Step]) {
+        let first = open.steps.len();
         open.steps.extend_from_slice(steps);
+        if std::mem::take(&mut open.interrupted) {
+            open.steps[first].gap = true;
+        }
         open.operations.push(open.steps.len());
     }
 
     fn end(&mut self, of: SessionOf<'_>, open: &mut Open, complete: bool) {
         let caller = self.places.get(of.caller).copied().unwrap_or_default();
-        self.corpus.push(caller, &open.steps, &open.operations, complete);
+        self.corpus.push(caller, &open.steps, &open.operations, complete && !open.interrupted);
         open.steps.clear();
         open.operations.clear();
+        open.interrupted = false;
     }
 }

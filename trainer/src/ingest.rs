@@ -18,21 +18,24 @@ pub mod nginx_json;
 mod report;
 mod scratch;
 pub mod sequences;
+mod spool;
 pub mod time;
 
 use std::fmt;
 use std::io::Read;
+use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use gait_common::call::Call;
+use gait_common::call::{Call, Nanos};
 
 pub use malformed::Malformed;
 pub use report::{ReadReport, Sample};
 pub use scratch::Scratch;
 pub use sequences::Tokens;
 
+use input::Source;
 use lines::{Line, Lines};
 
 /// One thing that was read.
@@ -47,6 +50,8 @@ pub enum Record<'a> {
         /// Its steps in order.
         tokens: Tokens<'a>,
     },
+    /// Calls were lost shortly before this time, and nobody knows whose. It stands in front of the next call.
+    Interruption(Nanos),
 }
 
 /// Where a record stood.
@@ -68,6 +73,18 @@ type LineParser = for<'a> fn(&'a [u8], &'a mut Scratch) -> Result<Record<'a>, Ma
 enum Reader {
     /// Text, a record a line.
     Lines(LineParser),
+    /// Files of records.
+    Table(Table),
+}
+
+/// A kind of files that hold records as they are, and cannot be read from a stream.
+#[derive(Clone, Copy)]
+struct Table {
+    /// What their names end with.
+    extension: &'static str,
+    /// The part of a directory that holds them, where there is one.
+    directory: &'static str,
+    read: fn(&Path, &mut dyn FnMut(Record<'_>) -> Result<()>) -> Result<()>,
 }
 
 macro_rules! formats {
@@ -98,6 +115,8 @@ formats! {
     Calls = Lines(calls::parse),
     /// One session a line: tokens separated by blanks, with an optional `id,` before them
     Sequences = Lines(sequences::parse),
+    /// The agent's spool: its directory, or Parquet files of calls
+    Spool = Table(spool::TABLE),
 }
 
 impl fmt::Display for Format {
@@ -164,13 +183,20 @@ pub fn read<S: AsRef<str>>(
     options.check()?;
     let mut report = ReadReport::new(format, options);
     let mut scratch = Scratch::new(options.forwarded);
-    for source in input::resolve(inputs)? {
+    let reader = format.reader();
+    let table = match reader {
+        Reader::Lines(_) => None,
+        Reader::Table(table) => Some(table),
+    };
+    for source in input::resolve(inputs, table)? {
         let name = source.name();
-        match format.reader() {
-            Reader::Lines(parse) => {
+        match (&reader, &source) {
+            (Reader::Lines(parse), source) => {
                 let bytes = source.open().with_context(|| format!("failed to open {name}"))?;
-                read_lines(bytes, &name, parse, options, &mut scratch, &mut report, sink)
+                read_lines(bytes, &name, *parse, options, &mut scratch, &mut report, sink)
             }
+            (Reader::Table(table), Source::File(path)) => read_table(path, &name, table, &mut report, sink),
+            (Reader::Table(_), Source::Stdin) => Err(no_stream(format)),
         }
         .with_context(|| format!("failed to read {name}"))?;
     }
@@ -196,9 +222,33 @@ pub fn read_stream(
             let mut scratch = Scratch::new(options.forwarded);
             read_lines(bytes, name, parse, options, &mut scratch, &mut report, sink)?;
         }
+        Reader::Table(_) => return Err(no_stream(format)),
     }
     report.check_share()?;
     Ok(report)
+}
+
+fn no_stream(format: Format) -> anyhow::Error {
+    anyhow::anyhow!("format {format} needs files; it cannot be read from a stream")
+}
+
+fn read_table(
+    path: &Path,
+    name: &str,
+    table: &Table,
+    report: &mut ReadReport,
+    sink: &mut Sink<'_>,
+) -> Result<()> {
+    report.begin_file();
+    let mut row = 0;
+    (table.read)(path, &mut |record| {
+        if !matches!(record, Record::Interruption(_)) {
+            row += 1;
+            report.records += 1;
+            report.lines += 1;
+        }
+        sink(record, Place { file: name, line: row.max(1) })
+    })
 }
 
 fn read_lines(

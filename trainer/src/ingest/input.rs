@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use flate2::read::MultiGzDecoder;
 
+use super::Table;
+
 /// How deep directories are searched.
 const MAX_DEPTH: usize = 64;
 
@@ -57,12 +59,13 @@ fn unpack(mut packed: impl Read + 'static) -> io::Result<Box<dyn Read>> {
 
 /// The sources that `inputs` name: in the order of the inputs, those of one glob or directory sorted by path.
 /// A file that several inputs name is read once.
-pub(super) fn resolve<S: AsRef<str>>(inputs: &[S]) -> Result<Vec<Source>> {
+/// Of a directory only the files of `table` are taken, if there is one.
+pub(super) fn resolve<S: AsRef<str>>(inputs: &[S], table: Option<Table>) -> Result<Vec<Source>> {
     ensure!(!inputs.is_empty(), "no input was named");
     let mut seen = BTreeSet::new();
     let mut sources = Vec::new();
     for input in inputs {
-        for source in resolve_one(input.as_ref())? {
+        for source in resolve_one(input.as_ref(), table)? {
             if seen.insert(source.clone()) {
                 sources.push(source);
             }
@@ -71,41 +74,53 @@ pub(super) fn resolve<S: AsRef<str>>(inputs: &[S]) -> Result<Vec<Source>> {
     Ok(sources)
 }
 
-fn resolve_one(input: &str) -> Result<Vec<Source>> {
+fn resolve_one(input: &str, table: Option<Table>) -> Result<Vec<Source>> {
     let mut files = Vec::new();
     if input == "-" {
         return Ok(vec![Source::Stdin]);
     }
     let path = Path::new(input);
     if path.exists() {
-        collect(path, 0, &mut files)?;
-        ensure!(!files.is_empty(), "directory {input} holds no files");
+        collect(path, table, 0, &mut files)?;
+        ensure!(!files.is_empty(), "directory {input} holds no files{}", of_kind(table));
     } else {
         let matches = glob::glob(input).with_context(|| format!("bad pattern {input:?}"))?;
         for found in matches {
-            collect(&found.with_context(|| format!("failed to search {input:?}"))?, 0, &mut files)?;
+            collect(&found.with_context(|| format!("failed to search {input:?}"))?, table, 0, &mut files)?;
         }
         if files.is_empty() {
-            bail!("no file is named or matched by {input:?}");
+            bail!("no file{} is named or matched by {input:?}", of_kind(table));
         }
     }
     files.sort_unstable();
     Ok(files.into_iter().map(Source::File).collect())
 }
 
-/// Adds a file, or all files below a directory. Hidden entries and links to directories are passed over there.
-fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
+fn of_kind(table: Option<Table>) -> String {
+    table.map_or_else(String::new, |table| format!(" *.{}", table.extension))
+}
+
+/// Adds a file, or all files below a directory. Hidden entries, links to directories, and files that are not of `table` are
+/// passed over there.
+fn collect(path: &Path, table: Option<Table>, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     if !path.is_dir() {
         files.push(path.to_owned());
         return Ok(());
+    }
+    if let Some(table) = table.filter(|table| depth == 0 && path.join(table.directory).is_dir()) {
+        return collect(&path.join(table.directory), Some(table), 1, files);
     }
     ensure!(depth < MAX_DEPTH, "directory {} is nested too deeply", path.display());
     let failed = || format!("failed to list directory {}", path.display());
     for entry in fs::read_dir(path).with_context(failed)? {
         let entry = entry.with_context(failed)?;
-        let linked_dir = entry.file_type().with_context(failed)?.is_symlink() && entry.path().is_dir();
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") && !linked_dir {
-            collect(&entry.path(), depth + 1, files)?;
+        let path = entry.path();
+        let linked_dir = entry.file_type().with_context(failed)?.is_symlink() && path.is_dir();
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        let other =
+            |table: Table| !path.is_dir() && path.extension().is_none_or(|name| name != table.extension);
+        if !hidden && !linked_dir && !table.is_some_and(other) {
+            collect(&path, table, depth + 1, files)?;
         }
     }
     Ok(())
@@ -150,7 +165,7 @@ mod tests {
             File::create(path(name)).expect("file");
         }
         let names = |inputs: &[String]| -> Vec<String> {
-            let sources = resolve(inputs).expect("inputs exist");
+            let sources = resolve(inputs, None).expect("inputs exist");
             sources.iter().map(|s| s.name().replace(&path(""), "")).collect()
         };
         assert_eq!(names(&[path("logs")]), ["logs/a.log", "logs/b.log", "logs/deep/c.log"]);
@@ -159,7 +174,7 @@ mod tests {
             ["logs/b.log", "logs/a.log", "<stdin>"]
         );
         assert_eq!(names(&[path("x[1].log")]), ["x[1].log"]);
-        assert!(resolve(&[path("none*")]).is_err());
-        assert!(resolve::<&str>(&[]).is_err());
+        assert!(resolve(&[path("none*")], None).is_err());
+        assert!(resolve::<&str>(&[], None).is_err());
     }
 }

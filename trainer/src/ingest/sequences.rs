@@ -18,19 +18,17 @@ impl<'a> Tokens<'a> {
     pub fn new(text: &'a str) -> Self {
         Tokens(text)
     }
-
-    /// Each token.
-    pub fn iter(self) -> std::str::SplitAsciiWhitespace<'a> {
-        self.0.split_ascii_whitespace()
-    }
 }
 
-impl<'a> IntoIterator for Tokens<'a> {
+impl<'a> Iterator for Tokens<'a> {
     type Item = &'a str;
-    type IntoIter = std::str::SplitAsciiWhitespace<'a>;
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.0.trim_ascii_start();
+        let end = rest.bytes().position(|b| b.is_ascii_whitespace()).unwrap_or(rest.len());
+        let (token, behind) = rest.split_at(end);
+        self.0 = behind;
+        Some(token).filter(|token| !token.is_empty())
     }
 }
 
@@ -60,7 +58,7 @@ mod tests {
         match parse(line.as_bytes(), &mut Scratch::default()) {
             Ok(Record::Sequence { id, tokens }) => {
                 assert_eq!(id, want_id, "{line}");
-                assert_eq!(tokens.iter().collect::<Vec<_>>(), want, "{line}");
+                assert_eq!(tokens.collect::<Vec<_>>(), want, "{line}");
             }
             other => panic!("{line}: {other:?}"),
         }

@@ -87,3 +87,60 @@ fn formats_are_known_by_name() {
     }
     assert!("apache".parse::<Format>().expect_err("unknown").contains("known are combined, common"));
 }
+
+#[test]
+fn a_spool_is_read_as_it_was_written() {
+    use gait_common::spool::{CALLS, Extra, Rows, VERSION, VERSION_KEY, schema};
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::metadata::KeyValue;
+    use parquet::file::properties::WriterProperties;
+
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let path = |name: &str| dir.path().join(name);
+    let calls = [
+        Call { start: 5_000, method: "GET", target: "/a", caller: "ann", gap: true, ..Call::default() },
+        Call { start: 7_000, method: "PUT", target: "/b", caller: "bob", status: 204, ..Call::default() },
+    ];
+    let write = |name: &str, version: &str| {
+        let properties = WriterProperties::builder()
+            .set_key_value_metadata(Some(vec![KeyValue::new(VERSION_KEY.to_owned(), version.to_owned())]));
+        let file = std::fs::File::create(path(name)).expect("file");
+        let mut writer = ArrowWriter::try_new(file, schema(), Some(properties.build())).expect("writer");
+        let mut rows = Rows::default();
+        rows.push(&calls[0], &Extra::default());
+        rows.push(&calls[1], &Extra { interrupted: true, ..Extra::default() });
+        writer.write(&rows.finish().expect("columns of equal length")).expect("rows");
+        writer.close().expect("file");
+    };
+    std::fs::create_dir_all(path(CALLS)).expect("directory");
+    write("calls/host-1-0.parquet", VERSION);
+    write("calls/host-1-1.parquet.tmp", VERSION);
+    write("findings.parquet", VERSION);
+
+    let mut seen = Vec::new();
+    let spool = [dir.path().display().to_string()];
+    let report = read(&spool, Format::Spool, &Options::default(), &mut |record, place| {
+        seen.push(match record {
+            Record::Call(call) => (place.line, calls.iter().position(|&other| other == call)),
+            Record::Interruption(7_000) => (place.line, None),
+            other => panic!("{other:?}"),
+        });
+        Ok(())
+    });
+    assert_eq!(seen, [(1, Some(0)), (1, None), (2, Some(1))]);
+    assert_eq!(report.expect("a spool").records, 2);
+
+    let error = |name: &str| {
+        let file = [path(name).display().to_string()];
+        let error = read(&file, Format::Spool, &Options::default(), &mut |_, _| Ok(())).expect_err(name);
+        format!("{error:#}").replace(&file[0], "FILE")
+    };
+    write("other.parquet", "9");
+    assert_eq!(
+        error("other.parquet"),
+        r#"failed to read FILE: spool version Some("9") is not known, only "1""#
+    );
+    std::fs::write(path("cut.parquet"), "PAR1 and no more").expect("file");
+    assert!(error("cut.parquet").starts_with("failed to read FILE: it is not a whole Parquet file"));
+    assert!(read(&["-"], Format::Spool, &Options::default(), &mut |_, _| Ok(())).is_err());
+}
