@@ -23,11 +23,17 @@ impl Counter {
         Self { order: order.min(MAX_ORDER), child: FxHashMap::default(), counts: vec![0] }
     }
 
-    /// Counts one session. It begins or ends in the middle where it is not `complete`.
-    pub fn add(&mut self, session: impl Iterator<Item = InterfaceId>, complete: bool) {
+    /// Counts one session: its calls, each with whether something was lost just before it. The end counts where the
+    /// session is `complete`.
+    pub fn add(&mut self, session: impl Iterator<Item = (InterfaceId, bool)>, complete: bool) {
         let mut active = vec![0];
         self.push(&mut active, BEGIN);
-        session.for_each(|symbol| self.push(&mut active, symbol));
+        for (symbol, gap) in session {
+            if gap {
+                active.truncate(1);
+            }
+            self.push(&mut active, symbol);
+        }
         if complete {
             self.push(&mut active, END);
         }
@@ -107,11 +113,15 @@ fn total(model: &Markov, sessions: &[Vec<InterfaceId>]) -> f64 {
 mod tests {
     use super::*;
 
+    fn whole(session: &[InterfaceId]) -> impl Iterator<Item = (InterfaceId, bool)> + '_ {
+        session.iter().map(|&symbol| (symbol, false))
+    }
+
     #[test]
     fn counts_are_those_of_the_sessions() {
         let mut counter = Counter::new(2);
-        counter.add([1, 2, 1, 2].into_iter(), true);
-        counter.add([1, 3].into_iter(), true);
+        counter.add(whole(&[1, 2, 1, 2]), true);
+        counter.add(whole(&[1, 3]), true);
         let data = counter.finish(vec![1.0; 3]);
         let count = |gram: &[u32]| {
             let mut parent = 0;
@@ -136,7 +146,7 @@ mod tests {
         let sessions = [vec![1, 2, 3], vec![3, 2], vec![1, 2, 2]];
         let count = |order: &[usize]| {
             let mut counter = Counter::new(3);
-            order.iter().for_each(|&at| counter.add(sessions[at].iter().copied(), true));
+            order.iter().for_each(|&at| counter.add(whole(&sessions[at]), true));
             counter.finish(vec![1.0; 4])
         };
         assert_eq!(count(&[0, 1, 2]), count(&[2, 0, 1]));
@@ -145,7 +155,7 @@ mod tests {
     #[test]
     fn tuning_makes_held_out_sessions_less_surprising() {
         let mut counter = Counter::new(3);
-        (0..50u32).for_each(|i| counter.add([1, 2, 3, 4 + i % 3].into_iter(), true));
+        (0..50u32).for_each(|i| counter.add(whole(&[1, 2, 3, 4 + i % 3]), true));
         let held_out = vec![vec![1, 2, 3, 4], vec![1, 2, 3, 6]];
         let tuned = counter.tune(&held_out, 8);
         let cost =

@@ -9,7 +9,7 @@ use gait_common::call::Nanos;
 use gait_common::detect::{
     CalibrationData, CountsData, Detector, Evidence, Histogram, Part, SessionState, Tail,
 };
-use gait_common::interface::{Interfaces, NEW, Naming};
+use gait_common::interface::{InterfaceId, Interfaces, NEW, Naming};
 use gait_common::model::{Meta, Model, ModelData};
 use gait_common::sequence::{SECOND, Step, Timing};
 use rayon::prelude::*;
@@ -170,7 +170,7 @@ fn tune(corpus: &Corpus, fold: impl Fn(&Session) -> usize, interfaces: u32, orde
                 held_out.push(corpus.interfaces(session).collect());
             }
         } else {
-            counter.add(corpus.interfaces(session), session.complete);
+            counter.add(marked(corpus, session), session.complete);
         }
     }
     counter.tune(&held_out, interfaces)
@@ -185,14 +185,21 @@ fn learn(
     params: &TrainParams,
 ) -> Result<ModelData> {
     let sessions = || corpus.sessions.iter().filter(|session| chosen(session));
+    // What was not captured whole says nothing about how long or how often.
+    let whole = || sessions().filter(|session| !corpus.has_gap(session));
     let mut counter = Counter::new(params.order);
-    sessions().for_each(|session| counter.add(corpus.interfaces(session), session.complete));
+    sessions().for_each(|session| counter.add(marked(corpus, session), session.complete));
     Ok(ModelData {
         markov: counter.finish(backoff.to_vec()),
-        counts: count(sessions().map(|session| corpus.steps(session)), base.interfaces.len()),
-        patterns: patterns::build(sessions().map(|session| corpus.interfaces(session)), &params.patterns)?,
+        counts: count(whole().map(|session| corpus.steps(session)), base.interfaces.len()),
+        patterns: patterns::build(whole().map(|session| corpus.interfaces(session)), &params.patterns)?,
         ..base.clone()
     })
+}
+
+/// A session's interfaces, each with whether something was lost just before it.
+fn marked<'a>(corpus: &'a Corpus, session: &Session) -> impl Iterator<Item = (InterfaceId, bool)> + 'a {
+    corpus.steps(session).iter().map(|step| (step.interface, step.gap))
 }
 
 /// How often sessions call what.
