@@ -15,7 +15,7 @@ use crate::{
     connection::{Connection, Flow, HTTP, MUTED, Tuple},
     maps::{
         CGROUPS, CONNECTIONS, Counters, SERVED, by_cgroup, client_role, leave_place, port_captured, raw, server_role,
-        stored_or_new, take_place,
+        stored_or_new, take_place, waived,
     },
     packet::{EGRESS, INGRESS, Segment, addresses, load},
 };
@@ -135,7 +135,8 @@ fn follow(
     let cgroup = unsafe { bpf_skb_cgroup_id(ctx.skb.skb) };
     // SAFETY: the value is only tested for presence.
     let cgroup_wanted = !by_cgroup() || unsafe { CGROUPS.get(cgroup) }.is_some();
-    if !wanted || !port_captured(server_port) || !cgroup_wanted {
+    let filtered = !port_captured(server_port) || !cgroup_wanted;
+    if !wanted || (filtered && !waived(server_port)) {
         mute(flow, stats, counter::FILTERED);
         return None;
     }

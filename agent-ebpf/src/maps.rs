@@ -92,6 +92,9 @@ pub(crate) static QUEUED: HashMap<QueueKey, Slot> = HashMap::with_max_entries(81
 /// Captured server ports, one bit each.
 #[map]
 static PORTS: Array<[u64; PORT_WORDS]> = Array::with_max_entries(1, 0);
+/// A server port that passes every filter, for the agent's self test; 0 for none.
+#[map]
+static WAIVED: Array<u32> = Array::with_max_entries(1, 0);
 /// Captured cgroups, if [`BY_CGROUP`].
 #[map]
 pub(crate) static CGROUPS: HashMap<u64, u8> = HashMap::with_max_entries(1024, 0);
@@ -199,6 +202,12 @@ pub(crate) fn port_captured(port: u16) -> bool {
     // SAFETY: masked, the index is inside the array.
     let word = unsafe { *ports.cast::<u64>().add((port >> 6) as usize & (PORT_WORDS - 1)) };
     word >> (port & 63) & 1 != 0
+}
+
+/// Whether a server port passes every filter.
+#[inline(always)]
+pub(crate) fn waived(port: u16) -> bool {
+    WAIVED.get(0).is_some_and(|&waived| waived == u32::from(port))
 }
 
 /// The packet's socket.

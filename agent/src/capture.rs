@@ -4,10 +4,226 @@
 //! [`Capture::stop`] detaches. Nothing is lost silently: [`Drained::gaps`] tells which time windows have holes and
 //! [`Counters`] where every request went.
 
+mod counters;
 mod error;
 mod exchange;
+mod host;
+mod kernel;
 mod options;
+mod process;
+mod ring;
+mod self_test;
+mod sock_diag;
 
+use std::time::{Duration, Instant};
+
+use gait_common::wire::exchange::{Record, SOURCE_NONE, SOURCE_RECEIVER};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+pub use counters::Counters;
 pub use error::CaptureError;
 pub use exchange::{Drained, Exchange, Gap, ProcessSource, Role};
+pub use host::{Features, HostReport, Missing, survey};
 pub use options::{Options, PortSet, Roles};
+pub use self_test::SelfTest;
+
+use exchange::{Clock, socket_address};
+use kernel::Kernel;
+use process::Processes;
+use ring::Rings;
+use sock_diag::SockDiag;
+
+/// Exchanges of others kept while the agent waits for its own; ample for the few milliseconds that takes.
+const MAX_EARLY: usize = 1 << 16;
+/// Every record there is.
+const NO_LIMIT: usize = usize::MAX;
+
+/// A running capture. Dropping it detaches the programs; [`Capture::stop`] also hands over what they still recorded.
+pub struct Capture {
+    kernel: Kernel,
+    rings: Rings,
+    features: Features,
+    namer: Namer,
+    early: std::vec::IntoIter<(Record, Vec<u8>)>,
+}
+
+/// Who an exchange belongs to.
+struct Namer {
+    processes: Processes,
+    sock_diag: SockDiag,
+}
+
+impl Capture {
+    /// Loads the programs and attaches them to every socket of the host.
+    ///
+    /// # Errors
+    /// [`CaptureError`] says what is missing and what to do about it; nothing stays attached.
+    pub fn start(options: &Options) -> Result<Self, CaptureError> {
+        options.check()?;
+        let cgroup = kernel::cgroup2_root()?;
+        let (mut kernel, mut features) = Kernel::load(options)?;
+        let rings = Rings::new(kernel.rings()?);
+        kernel.attach(&cgroup, &mut features)?;
+        let namer = Namer { processes: Processes::new(options), sock_diag: SockDiag::new() };
+        Ok(Self { kernel, rings, features, namer, early: Vec::new().into_iter() })
+    }
+
+    /// Sends a request to the agent itself and waits until every hook has seen it. It is not reported as an exchange.
+    ///
+    /// # Errors
+    /// [`CaptureError::Blind`] names the hook that saw nothing within three seconds.
+    pub fn self_test(&mut self) -> Result<SelfTest, CaptureError> {
+        let listener = self_test::Call::listen()?;
+        let port = listener.local_addr().map_err(CaptureError::SelfTest)?.port();
+        self.kernel.waive(port)?;
+        let outcome = self.prove(&listener);
+        self.kernel.waive(0)?;
+        outcome
+    }
+
+    fn prove(&mut self, listener: &std::net::TcpListener) -> Result<SelfTest, CaptureError> {
+        let ended = self.counters()?.ended;
+        let mut call = self_test::Call::make(listener).map_err(CaptureError::SelfTest)?;
+        let mut others: Vec<(Record, Vec<u8>)> = self.early.by_ref().collect();
+        let deadline = self_test::deadline();
+        let mut proof = None;
+        while proof.is_none() && Instant::now() < deadline && others.len() < MAX_EARLY {
+            while proof.is_none()
+                && self.rings.next(&mut |record, head| match call.is(record) {
+                    true => proof = Some(SelfTest::judge(record, head)),
+                    false => others.push((*record, head.to_vec())),
+                })
+            {}
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.early = others.into_iter();
+        let blind = |hook, reason: &str| CaptureError::Blind { hook, reason: reason.to_owned() };
+        let mut proof = proof.ok_or_else(|| blind("cgroup_skb", "no record of it came"))??;
+        if self.features.receive && !proof.exact_thread {
+            return Err(blind("sock_recv_length", "the record names no receiving thread"));
+        }
+        call.close();
+        while self.features.state && !proof.end_seen {
+            proof.end_seen = self.counters()?.ended > ended;
+            if !proof.end_seen && Instant::now() >= deadline {
+                return Err(blind("inet_sock_set_state", "its connection was closed and did not end"));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(proof)
+    }
+
+    /// Waits until a ring is half full, or `timeout` has passed: then it is time to drain.
+    pub fn wait(&self, timeout: Duration) {
+        let mut fds: Vec<PollFd<'_>> =
+            self.rings.fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        // What lies in a ring makes its descriptor readable at once, half full or not: wait for the timer alone then.
+        let ready = |fds: &mut [PollFd<'_>]| poll(fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0);
+        if ready(&mut fds) {
+            std::thread::sleep(timeout);
+            return;
+        }
+        let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
+        // An interrupted wait is a short one.
+        let _ = poll(&mut fds, Some(&timeout));
+    }
+
+    /// Hands over up to `limit` exchanges, in order of response time as far as they have come, and says what is
+    /// missing. Allocates nothing per exchange.
+    pub fn drain(&mut self, limit: usize, each: &mut dyn FnMut(Exchange<'_>)) -> Drained {
+        let mut drained = Drained::default();
+        let clock = Clock::now();
+        let now = Instant::now();
+        let Self { rings, namer, early, .. } = self;
+        for (record, head) in early.by_ref().take(limit) {
+            namer.hand_over(&record, &head, clock, now, &mut drained, each);
+        }
+        while drained.records + drained.filtered < limit {
+            if !rings.next(&mut |record, head| namer.hand_over(record, head, clock, now, &mut drained, each)) {
+                // Only now is a missing number known to be lost and not just late.
+                rings.holes(&mut |hole| drained.gaps.push(clock.gap(hole)));
+                break;
+            }
+        }
+        drained.more = drained.records + drained.filtered >= limit;
+        drained.malformed = rings.take_malformed();
+        self.kernel.flush_log();
+        drained
+    }
+
+    /// The kernel side's counters since [`Capture::start`], the self test included.
+    ///
+    /// # Errors
+    /// [`CaptureError::Kernel`] if the kernel does not let them be read.
+    pub fn counters(&self) -> Result<Counters, CaptureError> {
+        Ok(Counters::sum(&self.kernel.stats()?))
+    }
+
+    /// What this kernel admits, and what it lacks.
+    #[must_use]
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// Detaches the programs and hands over what is left in the rings.
+    ///
+    /// # Errors
+    /// [`CaptureError::Kernel`] if the kernel does not let go or its counters cannot be read.
+    pub fn stop(mut self, each: &mut dyn FnMut(Exchange<'_>)) -> Result<(Drained, Counters), CaptureError> {
+        self.kernel.detach()?;
+        let drained = self.drain(NO_LIMIT, each);
+        Ok((drained, self.counters()?))
+    }
+}
+
+impl Namer {
+    fn hand_over(
+        &mut self,
+        record: &Record,
+        head: &[u8],
+        clock: Clock,
+        now: Instant,
+        drained: &mut Drained,
+        each: &mut dyn FnMut(Exchange<'_>),
+    ) {
+        let local = socket_address(record.local, record.local_port);
+        let peer = socket_address(record.peer, record.peer_port);
+        let mut pid = (record.thread >> 32) as u32;
+        let mut process_source = match record.source {
+            SOURCE_NONE => ProcessSource::Unknown,
+            SOURCE_RECEIVER => ProcessSource::Receiver,
+            _ => ProcessSource::Sender,
+        };
+        if pid == 0 {
+            pid = self.sock_diag.holder(record.cookie, local, peer, now);
+            process_source = if pid == 0 { ProcessSource::Unknown } else { ProcessSource::SockDiag };
+        }
+        let own = self.processes.is_own(pid);
+        let process = self.processes.get(pid, now);
+        if own || !process.wanted() {
+            drained.filtered += 1;
+            return;
+        }
+        drained.records += 1;
+        let recorded = exchange::text(&record.comm);
+        each(Exchange {
+            request_ns: clock.unix(record.request_ns),
+            response_ns: clock.unix(record.response_ns),
+            pid,
+            tid: record.thread as u32,
+            process_source,
+            comm: if recorded.is_empty() { &process.comm } else { recorded },
+            exe: &process.exe,
+            cgroup: record.cgroup,
+            local,
+            peer,
+            role: if record.role == 0 { Role::Server } else { Role::Client },
+            status: record.status,
+            head,
+            head_total: record.head_total,
+            flags: record.flags,
+            cookie: record.cookie,
+            ordinal: record.ordinal,
+        });
+    }
+}

@@ -1,6 +1,10 @@
 //! What capture hands to the rest of the agent.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::ring::Hole;
 
 /// Which end of the connection this host holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,4 +91,41 @@ pub struct Drained {
     pub gaps: Vec<Gap>,
     /// Whether the limit was reached and more records wait.
     pub more: bool,
+}
+
+/// How the kernel's clock relates to Unix time, as measured when a drain begins.
+#[derive(Clone, Copy)]
+pub(super) struct Clock {
+    ahead_ns: u64,
+}
+
+impl Clock {
+    pub(super) fn now() -> Self {
+        let read = |id| {
+            let time = clock_gettime(id);
+            time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+        };
+        Self { ahead_ns: read(ClockId::Realtime).wrapping_sub(read(ClockId::Monotonic)) }
+    }
+
+    /// Unix nanoseconds of a time on the kernel's clock.
+    pub(super) fn unix(self, kernel_ns: u64) -> u64 {
+        kernel_ns.wrapping_add(self.ahead_ns)
+    }
+
+    pub(super) fn gap(self, hole: Hole) -> Gap {
+        Gap { from_unix_ns: self.unix(hole.from_ns), to_unix_ns: self.unix(hole.to_ns), count: hole.count }
+    }
+}
+
+/// An address of a record, with v4-mapped ones as what they are.
+pub(super) fn socket_address(address: [u8; 16], port: u16) -> SocketAddr {
+    let ip = Ipv6Addr::from(address);
+    SocketAddr::new(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4), port)
+}
+
+/// A command name up to its padding; empty if it is not text.
+pub(super) fn text(comm: &[u8; 16]) -> &str {
+    let len = comm.iter().position(|&byte| byte == 0).unwrap_or(comm.len());
+    str::from_utf8(&comm[..len]).unwrap_or_default()
 }

@@ -1,0 +1,53 @@
+//! Full load: what nginx served is captured or counted as lost, to the last request.
+
+use std::{process::Command, time::Duration};
+
+use anyhow::Context as _;
+
+use crate::support::{nginx::Nginx, until, watch::Watch};
+
+/// Runs wrk for a few seconds while the watch drains every 10 ms; gives served, captured and lost.
+fn wrk(workers: u32, path: &str, headers: &[&str]) -> anyhow::Result<()> {
+    let nginx = Nginx::start(workers)?;
+    let mut watch = Watch::on(&[nginx.address.port()])?;
+    let before = nginx.served()?;
+    let mut command = Command::new("wrk");
+    command.args(["-t1", "-c16", "-d3s"]);
+    headers.iter().for_each(|header| {
+        command.args(["-H", header]);
+    });
+    let mut child = command.arg(nginx.url(path)).stdout(std::process::Stdio::null()).spawn().context("wrk")?;
+    let mut captured = 0;
+    let mut missing = 0;
+    let mut drain = |watch: &mut Watch| {
+        let mut wrong = 0;
+        let drained = watch.capture.drain(usize::MAX, &mut |exchange| {
+            wrong += u64::from(!exchange.head.starts_with(b"GET /") || exchange.status != 200 || exchange.pid == 0);
+        });
+        assert_eq!(wrong, 0, "exchanges that were not what wrk sent");
+        captured += drained.records as u64;
+        missing += drained.gaps.iter().map(|gap| gap.count).sum::<u64>();
+        (captured, missing)
+    };
+    while child.try_wait()?.is_none() {
+        watch.capture.wait(Duration::from_millis(10));
+        drain(&mut watch);
+    }
+    until("connections to end", || Ok(watch.counters()?.in_flight() == 0))?;
+    let (captured, missing) = drain(&mut watch);
+    let counters = watch.counters()?;
+    // Each reading of nginx's count is itself a request.
+    let served = nginx.served()? - before - 1;
+    println!("served {served} captured {captured} {counters:?}");
+    assert_eq!(counters.emitted, captured, "{counters:?}");
+    assert_eq!(counters.ring_full, missing, "gaps in the numbers are the records a ring refused: {counters:?}");
+    // wrk ends in the middle of things: nginx may drop a request whose client has gone.
+    assert_eq!(captured + counters.lost() + counters.unpaired, served, "{counters:?}");
+    assert!(captured as f64 >= served as f64 * 0.999, "captured {captured} of {served}: {counters:?}");
+    Ok(())
+}
+
+#[test]
+fn keep_alive_one_worker() -> anyhow::Result<()> {
+    wrk(1, "/", &[])
+}

@@ -1,0 +1,8 @@
+//! The real probes on this kernel, against real servers. Needs root and an agent built with its kernel programs:
+//! `GAIT_EBPF=... cargo test -p gait-tests --features kernel --test kernel`, or `cargo xtask test`.
+//!
+//! A test fails when the kernel refuses; none is skipped. Each watches ports of its own, so that other traffic on the
+//! machine does not disturb its counts, and one runs at a time, for all attach to the one root cgroup.
+
+mod load;
+mod support;
