@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod inspect;
+mod mine;
 mod score;
 mod train;
 
@@ -31,6 +32,8 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Show what a model knows.
     Inspect(inspect::InspectArgs),
+    /// Mine frequent sequential patterns.
+    Mine(mine::MineArgs),
 }
 
 impl Cli {
@@ -44,6 +47,7 @@ impl Cli {
             Command::Score(args) => args.run(),
             Command::Evaluate(args) => args.run(),
             Command::Inspect(args) => args.run(),
+            Command::Mine(args) => args.run(),
         }
     }
 }

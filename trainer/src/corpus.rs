@@ -33,6 +33,9 @@ impl Input {
     }
 }
 
+/// With fewer callers than this every session speaks for itself.
+const FEW_CALLERS: usize = 20;
+
 /// One session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -72,6 +75,11 @@ impl Corpus {
     /// A session's interfaces in order.
     pub fn interfaces(&self, session: &Session) -> impl DoubleEndedIterator<Item = InterfaceId> + '_ {
         self.steps(session).iter().map(|step| step.interface)
+    }
+
+    /// Who witnesses a session's behaviour: its caller, or where there are few callers, the session itself.
+    pub fn witness(&self, session: &Session) -> u32 {
+        if self.callers.len() >= FEW_CALLERS { session.caller } else { session.operations.start as u32 }
     }
 
     /// Whether part of a session was not captured.
@@ -143,7 +151,7 @@ pub fn collect(input: &Input, interfaces: &Interfaces, timing: Choice) -> Result
     let mut corpus = Corpus::default();
     let mut index: HashMap<Box<str>, u32> = HashMap::new();
     let (mut rows, mut scratch): (Vec<Row>, _) = (Vec::new(), String::new());
-    let (mut steps, mut interruptions) = (Vec::new(), Vec::new());
+    let mut steps = Vec::new();
     input.read(|record| match record {
         Record::Call(call) => {
             let caller = intern(&mut index, &mut corpus.callers, call.caller);
@@ -160,13 +168,11 @@ pub fn collect(input: &Input, interfaces: &Interfaces, timing: Choice) -> Result
             corpus.callers.push(id.into());
             corpus.push(corpus.callers.len() as u32 - 1, &steps, &[steps.len()], true);
         }
-        Record::Interruption(at) => interruptions.push(at),
         Record::Interruption(time) => {
             rows.push(Row { caller: None, step: Step { start: time, end: time, ..Step::default() } });
         }
     })?;
     rows.sort_by_key(|row| row.step.start);
-    interruptions.sort_unstable();
     corpus.first_call = rows.first().map_or(0, |row| row.step.start);
     corpus.last_call = rows.last().map_or(0, |row| row.step.start);
     let timing = match timing {
@@ -176,7 +182,7 @@ pub fn collect(input: &Input, interfaces: &Interfaces, timing: Choice) -> Result
             Timing { operation_gap: timing::operation_gap(&gaps, session_idle), session_idle }
         }
     };
-    cut(rows, &interruptions, timing, &mut corpus);
+    cut(rows, timing, &mut corpus);
     Ok((corpus, timing))
 }
 
@@ -215,17 +221,13 @@ fn intern(index: &mut HashMap<Box<str>, u32>, names: &mut Vec<Box<str>>, name: &
 }
 
 /// Runs the calls through the sequencer, and what was lost between them.
-fn cut(rows: Vec<Row>, interruptions: &[Nanos], timing: Timing, corpus: &mut Corpus) {
+fn cut(rows: Vec<Row>, timing: Timing, corpus: &mut Corpus) {
     let callers = std::mem::take(&mut corpus.callers);
     let limits = Limits { callers: usize::MAX, ..Limits::default() };
     let mut sequencer = Sequencer::new(timing, limits);
     let places = callers.iter().zip(0..).map(|(name, place)| (name.clone(), place)).collect();
     let mut collector = Collector { corpus: std::mem::take(corpus), places };
-    let mut interruptions = interruptions.iter().peekable();
     for Row { caller, step } in rows {
-        while interruptions.next_if(|&&at| at <= step.start).is_some() {
-            sequencer.interrupt(&mut collector, |open| open.interrupted = true);
-        }
         match caller {
             Some(caller) => {
                 sequencer.push(&callers[caller as usize], Process::default(), step, &mut collector);

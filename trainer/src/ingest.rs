@@ -77,6 +77,9 @@ enum Reader {
     Table(Table),
 }
 
+/// Called with each record of a file.
+type Visit<'v> = dyn FnMut(Record<'_>) -> Result<()> + 'v;
+
 /// A kind of files that hold records as they are, and cannot be read from a stream.
 #[derive(Clone, Copy)]
 struct Table {
@@ -84,7 +87,7 @@ struct Table {
     extension: &'static str,
     /// The part of a directory that holds them, where there is one.
     directory: &'static str,
-    read: fn(&Path, &mut dyn FnMut(Record<'_>) -> Result<()>) -> Result<()>,
+    read: fn(&Path, &mut Visit<'_>) -> Result<()>,
 }
 
 macro_rules! formats {
@@ -202,6 +205,17 @@ pub fn read<S: AsRef<str>>(
     }
     report.check_share()?;
     Ok(report)
+}
+
+/// Opens every file that `inputs` name, as [`read`] does: its name and its unpacked bytes.
+pub(crate) fn streams<S: AsRef<str>>(
+    inputs: &[S],
+) -> Result<impl Iterator<Item = Result<(String, Box<dyn Read>)>>> {
+    Ok(input::resolve(inputs, None)?.into_iter().map(|source| {
+        let name = source.name();
+        let bytes = source.open().with_context(|| format!("failed to open {name}"))?;
+        Ok((name, bytes))
+    }))
 }
 
 /// Reads lines from anything readable: the part of [`read`] that opens nothing.

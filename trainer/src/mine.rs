@@ -33,6 +33,8 @@ mod patterns;
 mod project;
 pub mod spmf;
 
+use std::str::FromStr;
+
 pub use database::Database;
 pub use patterns::{Pattern, Patterns};
 
@@ -45,6 +47,25 @@ pub enum Support {
     Sequences(u32),
     /// A share of all sequences, above 0 and up to 1; rounded up to whole sequences.
     Share(f64),
+}
+
+impl FromStr for Support {
+    type Err = String;
+
+    /// `42` is a number of sequences, `5%` and `0.05` are shares.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let share = |text: &str| text.trim_end().parse::<f64>();
+        let support = match text.strip_suffix('%') {
+            Some(percent) => share(percent).map(|percent| Support::Share(percent / 100.0)),
+            None if text.contains('.') => share(text).map(Support::Share),
+            None => return text.parse().map(Support::Sequences).map_err(|_| not_a_support(text)),
+        };
+        support.map_err(|_| not_a_support(text))
+    }
+}
+
+fn not_a_support(text: &str) -> String {
+    format!("{text:?} is neither a number of sequences (42) nor a share of them (5% or 0.05)")
 }
 
 /// Which of the frequent patterns to keep.

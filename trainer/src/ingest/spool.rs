@@ -11,7 +11,7 @@ use gait_common::spool::{CALLS, Calls, VERSION_KEY};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::{Record, Table};
+use super::{Record, Table, Visit};
 
 /// Rows that are decoded at once.
 const BATCH: usize = 8192;
@@ -20,7 +20,7 @@ const BATCH: usize = 8192;
 pub(super) const TABLE: Table = Table { extension: "parquet", directory: CALLS, read };
 
 /// Visits each call, and before it whether something was lost there.
-fn read(path: &Path, visit: &mut dyn FnMut(Record<'_>) -> Result<()>) -> Result<()> {
+fn read(path: &Path, visit: &mut Visit<'_>) -> Result<()> {
     let file = File::open(path)?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).context("it is not a whole Parquet file")?;
     let metadata = builder.metadata().file_metadata();

@@ -18,12 +18,11 @@ use crate::ingest::lines::{Line, Lines};
 /// Longest line in bytes.
 const MAX_LINE: usize = 64 << 20;
 
-/// Reads a database.
+/// Reads sequences and adds them to a database.
 ///
 /// # Errors
 /// A read error, or the number of the first line that is not a sequence, with what is wrong.
-pub fn read(bytes: impl Read) -> Result<Database> {
-    let mut database = Database::new();
+pub fn read(bytes: impl Read, database: &mut Database) -> Result<()> {
     let mut lines = Lines::new(bytes, MAX_LINE);
     let mut number = 0;
     while let Some(line) = lines.next()? {
@@ -32,9 +31,9 @@ pub fn read(bytes: impl Read) -> Result<Database> {
         if line.trim_ascii_start().is_empty() || matches!(line[0], b'#' | b'%' | b'@') {
             continue;
         }
-        parse(line, &mut database).with_context(|| format!("line {number} is not a sequence"))?;
+        parse(line, database).with_context(|| format!("line {number} is not a sequence"))?;
     }
-    Ok(database)
+    Ok(())
 }
 
 /// Adds the sequence of one line.
@@ -104,7 +103,8 @@ mod tests {
     #[test]
     fn sequences_in_patterns_out() {
         let text = "# a comment\r\n1 -1 3 2 2 -1 -2\n\n2 -1  1 -1 2 3 -1 -2\r\n1 -1 -1 -2\n-2";
-        let database = read(text.as_bytes()).expect("well formed");
+        let mut database = Database::new();
+        read(text.as_bytes(), &mut database).expect("well formed");
         assert_eq!(database.len(), 4);
         let mined = mine(&database, &Params::new(Support::Sequences(2))).expect("good parameters");
         let mut out = Vec::new();
@@ -133,7 +133,8 @@ mod tests {
             ),
             ("-3 -1 -2", "line 1 is not a sequence: \"-3\" is not an item (a whole number below 2^32)"),
         ] {
-            assert_eq!(format!("{:#}", read(text.as_bytes()).expect_err(text)), want);
+            let error = read(text.as_bytes(), &mut Database::new()).expect_err(text);
+            assert_eq!(format!("{error:#}"), want);
         }
     }
 }

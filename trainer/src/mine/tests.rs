@@ -174,6 +174,10 @@ fn parameters_are_checked() {
     assert!(matches!(error(Params::new(Support::Share(f64::NAN))), Error::Share(_)));
     assert_eq!(error(Params { max_length: Some(0), ..Params::new(Support::Share(1.0)) }), Error::NoLength);
     assert_eq!(error(Params { max_patterns: 0, ..Params::new(Support::Share(1.0)) }), Error::NoPatterns);
+    let supports = ["42", "5%", "0.05", "1.0"].map(str::parse);
+    let want = [Support::Sequences(42), Support::Share(0.05), Support::Share(0.05), Support::Share(1.0)];
+    assert_eq!(supports, want.map(Ok));
+    assert!(["", "x", "-1", "%", "1e3"].iter().all(|text| text.parse::<Support>().is_err()));
     assert_eq!(Params::new(Support::Share(0.2)).threshold(730), 146);
     assert_eq!(Params::new(Support::Share(0.0007)).threshold(59_601), 42);
     assert!(mine(&Database::new(), &Params::new(Support::Share(0.5))).expect("good").patterns.is_empty());

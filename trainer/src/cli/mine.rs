@@ -1,0 +1,154 @@
+//! `gait-trainer mine`.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use rustc_hash::FxHashMap;
+
+use super::note;
+use crate::ingest::{self, Format, Options, Record};
+use crate::mine::{Database, Keep, Mined, Params, Support, mine, spmf};
+
+/// Mine frequent sequential patterns; they are written in SPMF's form, one a line: `item -1 item -1 #SUP: n`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  gait-trainer mine --format sequences --min-support 5% --closed --max-length 8 sessions.txt
+  gait-trainer mine --format spmf --min-support 42 --out patterns.txt BMS1.txt")]
+pub(super) struct MineArgs {
+    /// Format of the input
+    #[arg(long, value_enum)]
+    format: InputForm,
+    /// Least support: a number of sequences (42), or a share of them (5% or 0.05)
+    #[arg(long, value_name = "SUPPORT")]
+    min_support: Support,
+    /// Only patterns that no longer one of the same support contains
+    #[arg(long, conflicts_with = "maximal")]
+    closed: bool,
+    /// Only patterns that no longer one contains
+    #[arg(long)]
+    maximal: bool,
+    /// Most elements that may be skipped between two neighbours of a pattern; 0 for contiguous patterns
+    #[arg(long, value_name = "N")]
+    max_gap: Option<u32>,
+    /// Most items in a pattern
+    #[arg(long, value_name = "N")]
+    max_length: Option<usize>,
+    /// Item that patterns must begin with
+    #[arg(long, value_name = "ITEM")]
+    first: Option<String>,
+    /// Most patterns to find
+    #[arg(long, value_name = "N", default_value_t = Params::new(Support::Share(1.0)).max_patterns)]
+    max_patterns: usize,
+    /// File to write; standard output when not given
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Files, directories and globs; - for standard input
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum InputForm {
+    /// SPMF's form: numbers, -1 after each element, -2 at the end
+    Spmf,
+    /// One session a line: tokens separated by blanks, with an optional `id,` before them
+    Sequences,
+}
+
+impl MineArgs {
+    pub(super) fn run(self) -> Result<()> {
+        let (database, tokens) = match self.format {
+            InputForm::Spmf => (self.read_spmf()?, None),
+            InputForm::Sequences => {
+                let (database, tokens) = self.read_sequences()?;
+                (database, Some(tokens))
+            }
+        };
+        let first = self.first.as_deref().map(|name| match &tokens {
+            // A token that does not occur begins no pattern; no token has this number.
+            Some(tokens) => {
+                Ok(tokens.iter().position(|token| **token == *name).map_or(u32::MAX, |at| at as u32))
+            }
+            None => name.parse().with_context(|| format!("--first {name:?} is not an item of SPMF's form")),
+        });
+        let params = Params {
+            keep: match (self.closed, self.maximal) {
+                (true, _) => Keep::Closed,
+                (_, true) => Keep::Maximal,
+                _ => Keep::All,
+            },
+            max_gap: self.max_gap,
+            max_length: self.max_length,
+            first: first.transpose()?,
+            max_patterns: self.max_patterns,
+            ..Params::new(self.min_support)
+        };
+        let mined = mine(&database, &params)?;
+        match &self.out {
+            Some(path) => {
+                let failed = || format!("failed to write {}", path.display());
+                write(&mined, tokens, File::create(path).with_context(failed)?).with_context(failed)?;
+            }
+            None => match write(&mined, tokens, io::stdout().lock()) {
+                // The reader has seen enough, e.g. `| head`.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+                written => written.context("failed to write to standard output")?,
+            },
+        }
+        let Mined { patterns, min_support, sequences, .. } = &mined;
+        note(&format!(
+            "{} patterns that at least {min_support} of {sequences} sequences support",
+            patterns.len()
+        ));
+        if !mined.complete {
+            note(
+                "these are not all: raise --min-support or --max-patterns, or set --max-length (patterns of more \
+                 than 1000 items are never searched)",
+            );
+        }
+        Ok(())
+    }
+
+    fn read_spmf(&self) -> Result<Database> {
+        let mut database = Database::new();
+        for stream in ingest::streams(&self.inputs)? {
+            let (name, bytes) = stream?;
+            spmf::read(bytes, &mut database).with_context(|| format!("failed to read {name}"))?;
+        }
+        Ok(database)
+    }
+
+    /// The sequences, and their tokens by item number.
+    fn read_sequences(&self) -> Result<(Database, Vec<Box<str>>)> {
+        let mut database = Database::new();
+        let mut tokens: Vec<Box<str>> = Vec::new();
+        let mut numbers: FxHashMap<Box<str>, u32> = FxHashMap::default();
+        let report = ingest::read(&self.inputs, Format::Sequences, &Options::default(), &mut |record, _| {
+            if let Record::Sequence { tokens: sequence, .. } = record {
+                database.push(sequence.map(|token| {
+                    numbers.get(token).copied().unwrap_or_else(|| {
+                        let number = tokens.len() as u32;
+                        tokens.push(token.into());
+                        numbers.insert(token.into(), number);
+                        number
+                    })
+                }));
+            }
+            Ok(())
+        })?;
+        note(&format!("read: {report}"));
+        Ok((database, tokens))
+    }
+}
+
+fn write(mined: &Mined, tokens: Option<Vec<Box<str>>>, out: impl Write) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    match tokens {
+        Some(tokens) => spmf::write(&mined.patterns, &mut out, |item| &tokens[item as usize])?,
+        None => spmf::write(&mined.patterns, &mut out, |item| item)?,
+    }
+    out.flush()
+}
