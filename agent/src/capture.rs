@@ -24,6 +24,7 @@ pub use counters::Counters;
 pub use error::CaptureError;
 pub use exchange::{Drained, Exchange, Gap, ProcessSource, Role};
 pub use host::{Features, HostReport, Missing, survey};
+pub use kernel::cgroup2_root;
 pub use options::{Options, PortSet, Roles};
 pub use self_test::SelfTest;
 
@@ -118,12 +119,14 @@ impl Capture {
         let mut fds: Vec<PollFd<'_>> =
             self.rings.fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         // What lies in a ring makes its descriptor readable at once, half full or not: wait for the timer alone then.
-        let ready = |fds: &mut [PollFd<'_>]| poll(fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0);
+        let ready =
+            |fds: &mut [PollFd<'_>]| poll(fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0);
         if ready(&mut fds) {
             std::thread::sleep(timeout);
             return;
         }
-        let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
+        let timeout =
+            Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
         // An interrupted wait is a short one.
         let _ = poll(&mut fds, Some(&timeout));
     }
@@ -139,7 +142,8 @@ impl Capture {
             namer.hand_over(&record, &head, clock, now, &mut drained, each);
         }
         while drained.records + drained.filtered < limit {
-            if !rings.next(&mut |record, head| namer.hand_over(record, head, clock, now, &mut drained, each)) {
+            if !rings.next(&mut |record, head| namer.hand_over(record, head, clock, now, &mut drained, each))
+            {
                 // Only now is a missing number known to be lost and not just late.
                 rings.holes(&mut |hole| drained.gaps.push(clock.gap(hole)));
                 break;

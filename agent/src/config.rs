@@ -270,6 +270,13 @@ impl Config {
             if value < least { Err((section, key, format!("{value} is less than {least}"))) } else { Ok(()) }
         };
         at_least("capture", "drain_interval", self.capture.drain_interval, Period::from_millis(1))?;
+        if self.capture.drain_interval > Period::from_secs(1) {
+            return Err((
+                "capture",
+                "drain_interval",
+                format!("{} is more than 1s", self.capture.drain_interval),
+            ));
+        }
         at_least("spool", "flush_interval", self.spool.flush_interval, Period::from_millis(100))?;
         at_least("spool", "max_age", self.spool.max_age, Period::from_secs(60))?;
         if self.spool.max_bytes < Size(1 << 20) {

@@ -2,13 +2,18 @@
 //!
 //! Read in this order, the modules are the data flow: [`capture`] hands over exchanges, [`decode`] makes calls of them,
 //! the [`engine`] runs them through the pipeline of `gait-common`, and what comes out goes to the [`spool`] and to the
-//! sinks of [`report`]. [`run`] starts and stops it all; [`replay`] does without the kernel.
+//! sinks of [`report`]. [`run`](mod@run) starts and stops it all.
 
 pub mod capture;
+pub mod check;
+pub mod cli;
 pub mod config;
 pub mod decode;
+pub mod engine;
 pub mod exit;
+pub mod host;
 pub mod key;
 pub mod model;
 pub mod report;
+pub mod run;
 pub mod spool;

@@ -25,8 +25,11 @@ pub use pretty::paragraph;
 /// How often a sink that failed is tried again, and how soon a wish to reopen is met.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Every kind of sink. Each looks at the options and opens itself if it is asked for.
-const SINKS: &[fn(&Options) -> Result<Option<Box<dyn Sink>>>] = &[file::open, stdout::open, pretty::open];
+/// Opens a kind of sink if the options ask for it.
+type Open = fn(&Options) -> Result<Option<Box<dyn Sink>>>;
+
+/// Every kind of sink.
+const SINKS: &[Open] = &[file::open, stdout::open, pretty::open];
 
 /// Where findings go.
 #[derive(Clone, Debug, Default)]

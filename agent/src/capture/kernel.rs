@@ -137,8 +137,8 @@ impl Kernel {
         let mut rings = Vec::with_capacity(RINGS);
         for name in RING_NAMES.iter().take(cpus()?) {
             let map = self.ebpf.take_map(name).ok_or_else(|| missing(name))?;
-            let ring =
-                RingBuf::try_from(map).map_err(|error| kernel(&format!("opening the ring {name}"), &error))?;
+            let ring = RingBuf::try_from(map)
+                .map_err(|error| kernel(&format!("opening the ring {name}"), &error))?;
             rings.push(ring);
         }
         Ok(rings)
@@ -214,8 +214,7 @@ fn log_level() -> u8 {
 }
 
 fn load_tracepoint(ebpf: &mut Ebpf, name: &str, tracepoint: &str, btf: &Btf) -> Result<(), ProgramError> {
-    let program: &mut BtfTracePoint =
-        ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
+    let program: &mut BtfTracePoint = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
     program.load(tracepoint, btf)
 }
 
@@ -260,7 +259,10 @@ where
 }
 
 /// Where cgroup v2 is mounted.
-pub(super) fn cgroup2_root() -> Result<PathBuf, CaptureError> {
+///
+/// # Errors
+/// [`CaptureError::NoCgroup2`] when it is not.
+pub fn cgroup2_root() -> Result<PathBuf, CaptureError> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo")
         .map_err(|error| kernel("reading /proc/self/mountinfo", &error))?;
     mounts.lines().find_map(cgroup2_mount).ok_or(CaptureError::NoCgroup2)
@@ -295,7 +297,10 @@ fn unescape(field: &str) -> String {
 }
 
 fn missing(name: &str) -> CaptureError {
-    CaptureError::Kernel { action: format!("using {name}"), reason: "it is not in the object file".to_owned() }
+    CaptureError::Kernel {
+        action: format!("using {name}"),
+        reason: "it is not in the object file".to_owned(),
+    }
 }
 
 fn kernel(action: &str, error: &dyn Error) -> CaptureError {

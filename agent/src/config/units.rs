@@ -106,7 +106,7 @@ impl Period {
 
 /// Writes `count` in the largest unit that divides it.
 fn show(count: u64, units: &[(&str, u64)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    match units.iter().find(|(_, factor)| count >= *factor && count % factor == 0) {
+    match units.iter().find(|(_, factor)| count > 0 && count.is_multiple_of(*factor)) {
         Some((unit, factor)) => write!(f, "{}{unit}", count / factor),
         None => write!(f, "0{}", if units == SIZES { "B" } else { "s" }),
     }

@@ -1,0 +1,129 @@
+//! The command line.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Period};
+use crate::{check, exit, run};
+
+/// Captures the HTTP exchanges of this host and reports callers that walk differently from what a model has learned.
+#[derive(Debug, Parser)]
+#[command(name = "gait-agent", version, max_term_width = 100, after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Capture until SIGTERM or SIGINT; SIGHUP opens the findings file anew
+    #[command(after_help = concat!("Examples:
+  gait-agent run                                      record with the defaults, as root
+  gait-agent run --config /etc/gait/gait.toml         as configured
+  gait-agent run --model shop.gait --pretty           detect, and show findings to people
+  gait-agent run --duration 10m --summary count.json  record for ten minutes and say what was counted"))]
+    Run(Run),
+    /// Tell whether the configuration is right and what this host lets the agent capture; changes nothing
+    #[command(after_help = "Examples:
+  gait-agent check --config /etc/gait/gait.toml
+  gait-agent check --json")]
+    Check(Check),
+}
+
+/// What every command that captures or judges is told.
+#[derive(Debug, Args)]
+struct Common {
+    /// The configuration; without it the defaults are used
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The model, in place of the configuration's model.path
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+}
+
+impl Common {
+    fn read(&self) -> Result<Config> {
+        let mut config = Config::read(self.config.as_deref())?;
+        if self.model.is_some() {
+            config.model.path.clone_from(&self.model);
+        }
+        log(&config);
+        Ok(config)
+    }
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    #[command(flatten)]
+    common: Common,
+    /// Write what was counted, as JSON, when the agent ends
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
+    /// End after this time, e.g. 30s or 5m
+    #[arg(long, value_name = "TIME")]
+    duration: Option<Period>,
+    /// Write findings on stdout for people, not as JSON
+    #[arg(long)]
+    pretty: bool,
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    #[command(flatten)]
+    common: Common,
+    /// Answer as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "gait-agent: {error:#}");
+            ExitCode::from(exit::code(&error))
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<u8> {
+    match command {
+        Command::Run(Run { common, summary, duration, pretty }) => {
+            let duration = duration.map(|period| period.0);
+            run::run(&run::Options { config: common.read()?, summary, duration, pretty })?;
+            Ok(exit::OK)
+        }
+        Command::Check(Check { common, json }) => {
+            let findings = check::check(&common.read()?);
+            let text = if json { findings.json()? } else { findings.text() };
+            std::io::stdout().write_all(text.as_bytes())?;
+            Ok(findings.code())
+        }
+    }
+}
+
+/// Sends the agent's messages to stderr.
+fn log(config: &Config) {
+    use tracing_subscriber::{fmt, prelude::*};
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(terminal);
+    // The level was checked with the configuration; a second start in one process keeps the first's log.
+    let filter = config.log.targets().unwrap_or_default();
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,204 @@
+//! The agent's core: exchanges in; rows for the spool and findings out.
+//!
+//! One synchronous state machine on one thread. A batch is what one emptying of the rings gave: its exchanges are
+//! taken in one by one ([`Engine::take`]) and go through the pipeline together ([`Engine::end_batch`]), because only
+//! the end of a batch tells whether something is missing from it. What comes out goes through bounded channels; when
+//! one is full the engine waits, the rings fill, and the kernel counts what it has to leave out.
+
+mod batch;
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use anyhow::{Context as _, Result, anyhow};
+use arrow_array::RecordBatch;
+use gait_common::call::Nanos;
+use gait_common::caller::CallerNamer;
+use gait_common::finding::Finding;
+use gait_common::model::Model;
+use gait_common::pipeline::{self, Pipeline};
+use gait_common::sequence::{Limits, SECOND};
+use gait_common::spool::{Extra, Rows};
+use serde::Serialize;
+
+use crate::capture::{Exchange, Role};
+use crate::decode::Decoder;
+use batch::Batch;
+
+/// Rows that are handed to the spool at a time, at most.
+const ROWS: usize = 4096;
+/// How long rows are kept back for more of them.
+const ROWS_HELD: Nanos = SECOND;
+
+/// Where the engine's results go.
+#[derive(Clone, Debug)]
+pub struct Outputs {
+    /// Rows for the spool; `None` when nothing is to be recorded.
+    pub rows: Option<SyncSender<RecordBatch>>,
+    /// Findings for the sinks.
+    pub findings: SyncSender<Finding>,
+}
+
+/// What became of the exchanges. `exchanges = unreadable + calls`, and with a model `calls = named + new = sequenced`
+/// of the pipeline; at the end also `= scored`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Exchanges taken in.
+    pub exchanges: u64,
+    /// Exchanges whose head is no HTTP request that can be read.
+    pub unreadable: u64,
+    /// Calls made of the others.
+    pub calls: u64,
+    /// Calls handed to the spool.
+    pub recorded: u64,
+    /// Batches from which something was missing.
+    pub interrupted_batches: u64,
+}
+
+/// Decodes, records and judges.
+pub struct Engine {
+    decoder: Decoder,
+    pipeline: Option<Pipeline>,
+    batch: Batch,
+    rows: Rows,
+    rows_since: Nanos,
+    /// The next row is the first after a loss.
+    interrupted: bool,
+    found: Vec<Finding>,
+    outputs: Outputs,
+    counts: Counts,
+}
+
+impl Engine {
+    /// An engine that judges by `model`, or only records without one.
+    pub fn new(namer: CallerNamer, model: Option<Arc<Model>>, limits: Limits, outputs: Outputs) -> Self {
+        Self {
+            decoder: Decoder::new(namer),
+            pipeline: model.map(|model| Pipeline::new(model, limits)),
+            batch: Batch::default(),
+            rows: Rows::default(),
+            rows_since: 0,
+            interrupted: false,
+            found: Vec::new(),
+            outputs,
+            counts: Counts::default(),
+        }
+    }
+
+    /// What became of the exchanges so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// What became of the calls in the pipeline; `None` without a model.
+    pub fn funnel(&self) -> Option<pipeline::Funnel> {
+        self.pipeline.as_ref().map(Pipeline::funnel)
+    }
+
+    /// Takes one exchange into the current batch.
+    pub fn take(&mut self, exchange: &Exchange<'_>) {
+        self.counts.exchanges += 1;
+        let Some(call) = self.decoder.decode(exchange) else {
+            self.counts.unreadable += 1;
+            return;
+        };
+        self.counts.calls += 1;
+        let extra = Extra {
+            interrupted: false,
+            role: match exchange.role {
+                Role::Server => "server",
+                Role::Client => "client",
+            },
+            local: Some(exchange.local),
+            peer: Some(exchange.peer.ip()),
+            cgroup: exchange.cgroup,
+        };
+        self.batch.push(&call, extra);
+    }
+
+    /// Ends a batch at `now` (Unix, ns). `lost` says that something is missing from it, nobody knows of whom.
+    ///
+    /// # Errors
+    /// When a receiver of the results has ended.
+    pub fn end_batch(&mut self, now: Nanos, lost: bool) -> Result<()> {
+        // What is missing may have come before any call of this batch, or after it: no session is judged across either.
+        if lost {
+            self.counts.interrupted_batches += 1;
+            self.interrupt();
+        }
+        self.record(now)?;
+        if let Some(pipeline) = &mut self.pipeline {
+            self.batch.each_chunk(|calls| pipeline.process(calls, &mut self.found));
+        }
+        self.batch.clear();
+        if lost {
+            self.interrupt();
+        }
+        if let Some(pipeline) = &mut self.pipeline {
+            pipeline.advance(now, &mut self.found);
+        }
+        self.send_findings()
+    }
+
+    /// Ends all sessions and hands over everything that is left.
+    ///
+    /// # Errors
+    /// When a receiver of the results has ended.
+    pub fn finish(mut self) -> Result<(Counts, Option<pipeline::Funnel>)> {
+        if let Some(pipeline) = &mut self.pipeline {
+            pipeline.finish(&mut self.found);
+        }
+        self.send_findings()?;
+        self.send_rows()?;
+        Ok((self.counts, self.funnel()))
+    }
+
+    fn interrupt(&mut self) {
+        self.interrupted = true;
+        if let Some(pipeline) = &mut self.pipeline {
+            pipeline.interrupt(&mut self.found);
+        }
+    }
+
+    /// Records the batch, and hands the rows over when there are many or they have been kept for long.
+    fn record(&mut self, now: Nanos) -> Result<()> {
+        if self.outputs.rows.is_none() {
+            return Ok(());
+        }
+        for at in 0..self.batch.len() {
+            if self.rows.is_empty() {
+                self.rows_since = now;
+            }
+            let (call, extra) = self.batch.get(at);
+            let interrupted = std::mem::take(&mut self.interrupted);
+            self.rows.push(&call, &Extra { interrupted, ..extra });
+            if self.rows.len() >= ROWS {
+                self.send_rows()?;
+            }
+        }
+        if !self.rows.is_empty() && now.saturating_sub(self.rows_since) >= ROWS_HELD {
+            self.send_rows()?;
+        }
+        Ok(())
+    }
+
+    fn send_rows(&mut self) -> Result<()> {
+        let Some(out) = &self.outputs.rows else { return Ok(()) };
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let batch = self.rows.finish().context("failed to make a batch of the spool")?;
+        self.counts.recorded += batch.num_rows() as u64;
+        out.send(batch).map_err(|_| anyhow!("the writer of the spool has ended"))
+    }
+
+    fn send_findings(&mut self) -> Result<()> {
+        for finding in self.found.drain(..) {
+            self.outputs.findings.send(finding).map_err(|_| anyhow!("the writer of findings has ended"))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

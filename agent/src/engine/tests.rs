@@ -1,0 +1,128 @@
+//! From exchanges to rows and findings, with everything accounted for.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use gait_common::model::ModelData;
+use gait_common::spool::Calls;
+
+use super::*;
+use crate::capture::ProcessSource;
+
+const START: Nanos = 1_795_332_600_000_000_000;
+
+struct Bench {
+    engine: Engine,
+    rows: Receiver<RecordBatch>,
+    findings: Receiver<Finding>,
+}
+
+fn bench(model: Option<ModelData>) -> Bench {
+    let (rows_in, rows) = sync_channel(100);
+    let (findings_in, findings) = sync_channel(100);
+    let namer =
+        CallerNamer { identities: Vec::new(), trusted_proxies: Vec::new(), keep_names: false, key: [0; 32] };
+    let model = model.map(|data| Arc::new(Model::new(data).expect("sound")));
+    let outputs = Outputs { rows: Some(rows_in), findings: findings_in };
+    Bench { engine: Engine::new(namer, model, Limits::default(), outputs), rows, findings }
+}
+
+fn take(engine: &mut Engine, at: Nanos, head: &str) {
+    engine.take(&Exchange {
+        request_ns: at,
+        response_ns: at + 1_000_000,
+        pid: 42,
+        tid: 42,
+        process_source: ProcessSource::Receiver,
+        comm: "nginx",
+        exe: "",
+        cgroup: 3,
+        local: "192.0.2.1:80".parse().expect("socket"),
+        peer: "198.51.100.7:50123".parse().expect("socket"),
+        role: Role::Server,
+        status: 200,
+        head: head.as_bytes(),
+        head_total: head.len() as u32,
+        flags: 0,
+        cookie: 1,
+        ordinal: 1,
+    });
+}
+
+fn recorded(rows: &Receiver<RecordBatch>) -> Vec<(String, bool)> {
+    let mut all = Vec::new();
+    for batch in rows.try_iter() {
+        let calls = Calls::new(&batch).expect("the schema");
+        all.extend((0..calls.len()).map(|row| (calls.call(row).target.to_owned(), calls.interrupted(row))));
+    }
+    all
+}
+
+#[test]
+fn without_a_model_calls_are_recorded() {
+    let Bench { mut engine, rows, findings } = bench(None);
+    take(&mut engine, START, "GET /a?b=1 HTTP/1.1\r\n\r\n");
+    take(&mut engine, START, "\x16\x03\x01");
+    engine.end_batch(START, false).expect("receivers are there");
+    let (counts, funnel) = engine.finish().expect("receivers are there");
+    assert_eq!(recorded(&rows), [("/a?b".to_owned(), false)]);
+    let want = Counts { exchanges: 2, unreadable: 1, calls: 1, recorded: 1, interrupted_batches: 0 };
+    assert_eq!((counts, funnel), (want, None));
+    assert!(findings.try_recv().is_err());
+}
+
+#[test]
+fn with_a_model_every_call_is_scored_in_the_end() {
+    let data = ModelData { interfaces: vec!["~new".to_owned(), "GET /a".to_owned()], ..ModelData::default() };
+    let Bench { mut engine, rows, .. } = bench(Some(data));
+    for batch in 0..3 {
+        for call in 0..100 {
+            let target = if call % 2 == 0 { "/a" } else { "/b" };
+            let at = START + batch * SECOND + call * 1_000_000;
+            take(&mut engine, at, &format!("GET {target} HTTP/1.1\r\nHost: shop\r\n\r\n"));
+        }
+        engine.end_batch(START + batch * SECOND, false).expect("receivers are there");
+    }
+    let (counts, funnel) = engine.finish().expect("receivers are there");
+    let funnel = funnel.expect("a model");
+    assert_eq!(
+        (counts.calls, funnel.named, funnel.new, funnel.sequenced, funnel.scored),
+        (300, 150, 150, 300, 300)
+    );
+    assert_eq!(recorded(&rows).len(), 300);
+}
+
+#[test]
+fn a_loss_is_marked_before_the_batch_and_after_it() {
+    let Bench { mut engine, rows, .. } = bench(None);
+    let head = "GET /a HTTP/1.1\r\n\r\n";
+    for lost in [false, true, false, false] {
+        take(&mut engine, START, head);
+        take(&mut engine, START, head);
+        engine.end_batch(START, lost).expect("receivers are there");
+    }
+    engine.finish().expect("receivers are there");
+    let marks: Vec<bool> = recorded(&rows).into_iter().map(|(_, interrupted)| interrupted).collect();
+    assert_eq!(marks, [false, false, true, false, true, false, false, false]);
+}
+
+#[test]
+fn rows_are_handed_over_when_there_are_many_or_they_are_old() {
+    let Bench { mut engine, rows, .. } = bench(None);
+    for _ in 0..ROWS + 1 {
+        take(&mut engine, START, "GET /a HTTP/1.1\r\n\r\n");
+    }
+    engine.end_batch(START, false).expect("receivers are there");
+    assert_eq!(recorded(&rows).len(), ROWS);
+    engine.end_batch(START + ROWS_HELD, false).expect("receivers are there");
+    assert_eq!(recorded(&rows).len(), 1);
+}
+
+#[test]
+fn an_engine_whose_reader_is_gone_says_so() {
+    let Bench { mut engine, rows, .. } = bench(None);
+    drop(rows);
+    take(&mut engine, START, "GET /a HTTP/1.1\r\n\r\n");
+    engine.end_batch(START, false).expect("rows are kept back");
+    let error = engine.finish().expect_err("nobody reads").to_string();
+    assert_eq!(error, "the writer of the spool has ended");
+}

@@ -1,0 +1,224 @@
+//! `run`: starts capture, engine and writers, waits for the end, and stops them so that nothing captured is lost.
+//!
+//! Three threads: the engine reads the rings and judges, one writer keeps the spool, one the sinks. They are joined by
+//! bounded channels and end from front to back: the engine stops capturing and takes in what the rings still hold,
+//! then its channels close, and each writer ends with the last thing it was sent. All of it has [`SHUTDOWN`].
+
+mod stage;
+mod summary;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use gait_common::call::Nanos;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+use crate::capture::{Capture, Features};
+use crate::config::Config;
+use crate::engine::{Engine, Outputs};
+use crate::report::{self, Reporter};
+use crate::spool::{self, Spool};
+use crate::{exit, host, key, model};
+use stage::Stage;
+
+pub use summary::Summary;
+use summary::{Captured, Sources};
+
+/// How long stopping may take.
+const SHUTDOWN: Duration = Duration::from_secs(5);
+/// Exchanges that are taken in before the pipeline sees them, at most.
+const BATCH: usize = 8192;
+/// Batches of rows that may wait for the spool.
+const ROWS_QUEUE: usize = 16;
+/// Findings that may wait for the sinks.
+const FINDINGS_QUEUE: usize = 1024;
+/// SIGXFSZ: the process may not make a file that large. Handled, the write that did it fails instead.
+const FILE_TOO_LARGE: i32 = 25;
+
+/// What to run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The configuration.
+    pub config: Config,
+    /// Where to write what was counted, as JSON, at the end.
+    pub summary: Option<PathBuf>,
+    /// Stop after this time.
+    pub duration: Option<Duration>,
+    /// Write findings for people.
+    pub pretty: bool,
+}
+
+/// Captures until SIGTERM, SIGINT or the end of the duration.
+///
+/// # Errors
+/// When something is missing at the start, a part fails, or something captured could not be written;
+/// [`exit::code`] tells which.
+pub fn run(options: &Options) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("failed to start the runtime for signals and timers")?;
+    let summary = runtime.block_on(supervise(options))?;
+    tracing::info!("{}", summary.line());
+    if let Some(path) = &options.summary {
+        summary.write(path)?;
+    }
+    let lost = exit::Lost {
+        calls: summary.spool.map_or(0, |spool| spool.rows_lost),
+        findings: summary.findings.lost,
+    };
+    if lost.calls + lost.findings > 0 { Err(lost.into()) } else { Ok(()) }
+}
+
+/// The running parts.
+struct Parts {
+    engine: Stage<Captured>,
+    spool: Option<Stage<spool::Counts>>,
+    reporter: Stage<report::Counts>,
+    stop: Arc<AtomicBool>,
+    reopen: Arc<AtomicBool>,
+    sources: Sources,
+}
+
+async fn supervise(options: &Options) -> Result<Summary> {
+    // Before anything starts: a signal from now on ends the agent in order.
+    let mut terminate = signal(SignalKind::terminate()).context("failed to handle SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("failed to handle SIGINT")?;
+    let mut hangup = signal(SignalKind::hangup()).context("failed to handle SIGHUP")?;
+    let _too_large = signal(SignalKind::from_raw(FILE_TOO_LARGE)).context("failed to handle SIGXFSZ")?;
+    let mut parts = start(options)?;
+    let end = options.duration.map(|duration| Instant::now() + duration);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            () = tokio::time::sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => break,
+            _ = hangup.recv() => parts.reopen.store(true, Ordering::Relaxed),
+            // A part that ends unasked has failed; the others are stopped and the first failure is reported.
+            () = parts.engine.ended() => break,
+            () = parts.reporter.ended() => break,
+            () = stage::any_ended(&mut parts.spool) => break,
+        }
+    }
+    tracing::info!("stopping");
+    stop(parts).await
+}
+
+/// Starts everything, from back to front, and proves that capture sees.
+fn start(options: &Options) -> Result<Parts> {
+    let config = &options.config;
+    let started = now();
+    let host = host::name();
+    let model = config.model.path.as_deref().map(model::load).transpose()?;
+    let namer = key::namer(config)?;
+    let mut capture_options = config.capture.options()?;
+    capture_options.cgroups = host::cgroup_ids(&config.capture.cgroups)?;
+    let (spool, fingerprint) =
+        (open_spool(config, &host, started)?, model.as_ref().map(|m| m.fingerprint.clone()));
+    let reporter = Reporter::open(&report::Options {
+        file: config.findings.file.clone(),
+        pretty: options.pretty,
+        origin: report::Origin { host: host.clone(), model: fingerprint.clone().unwrap_or_default() },
+    })?;
+
+    let mut capture = Capture::start(&capture_options)?;
+    let proof = capture.self_test()?;
+    tracing::debug!("self-test: {proof:?}");
+    say_missing(capture.features());
+    match &fingerprint {
+        Some(name) => tracing::info!("judging by model {name}"),
+        None => tracing::warn!("there is no model: calls are recorded, nothing is detected"),
+    }
+
+    let (stop, reopen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (rows_in, rows) = sync_channel(ROWS_QUEUE);
+    let (findings_in, findings) = sync_channel(FINDINGS_QUEUE);
+    let outputs = Outputs { rows: spool.is_some().then_some(rows_in), findings: findings_in };
+    let engine = Engine::new(namer, model.map(|m| m.model), config.sequence.limits(), outputs);
+    let parts = Parts {
+        spool: spool.map(|spool| Stage::start("spool", move || spool.run(&rows))).transpose()?,
+        reporter: {
+            let reopen = Arc::clone(&reopen);
+            Stage::start("findings", move || reporter.run(&findings, &reopen))?
+        },
+        engine: {
+            let (stop, interval) = (Arc::clone(&stop), config.capture.drain_interval.0);
+            Stage::start("engine", move || keep_capturing(capture, engine, interval, &stop))?
+        },
+        stop,
+        reopen,
+        sources: Sources { host, model: fingerprint, started },
+    };
+    // Said past the log and its level: whoever starts the agent waits for it.
+    let _ = writeln!(std::io::stderr(), "gait-agent: ready, capturing");
+    Ok(parts)
+}
+
+fn open_spool(config: &Config, host: &str, started: Nanos) -> Result<Option<Spool>> {
+    if !config.spool.enabled {
+        return Ok(None);
+    }
+    Spool::open(spool::Options::new(&config.spool, host.to_owned(), started)).map(Some)
+}
+
+fn say_missing(features: &Features) {
+    for missing in &features.missing {
+        tracing::warn!("this host lacks {}: {} ({})", missing.what, missing.instead, missing.reason);
+    }
+}
+
+/// Empties the rings into the engine until told to stop, then takes in what is left.
+fn keep_capturing(
+    mut capture: Capture,
+    mut engine: Engine,
+    interval: Duration,
+    stop: &AtomicBool,
+) -> Result<Captured> {
+    let mut captured = Captured::default();
+    while !stop.load(Ordering::Relaxed) {
+        capture.wait(interval);
+        loop {
+            let drained = capture.drain(BATCH, &mut |exchange| engine.take(&exchange));
+            captured.add(&drained);
+            engine.end_batch(now(), !drained.gaps.is_empty())?;
+            if !drained.more {
+                break;
+            }
+        }
+    }
+    let (drained, counters) = capture.stop(&mut |exchange| engine.take(&exchange))?;
+    captured.add(&drained);
+    engine.end_batch(now(), !drained.gaps.is_empty())?;
+    captured.kernel = counters;
+    (captured.engine, captured.funnel) = engine.finish()?;
+    Ok(captured)
+}
+
+/// Ends the parts from front to back, all within [`SHUTDOWN`].
+async fn stop(parts: Parts) -> Result<Summary> {
+    let Parts { engine, spool, reporter, stop, reopen: _, sources } = parts;
+    let deadline = Instant::now() + SHUTDOWN;
+    stop.store(true, Ordering::Relaxed);
+    let captured = engine.end(deadline).await;
+    // Each is waited for, whatever became of the others: what can still be written is.
+    let spool = match spool {
+        Some(spool) => Some(spool.end(deadline).await),
+        None => None,
+    };
+    let findings = reporter.end(deadline).await;
+    // A writer's failure is the cause of the engine's, not the other way round.
+    let (spool, findings) = (spool.transpose()?, findings?);
+    Ok(Summary::new(sources, now(), &captured?, spool, findings))
+}
+
+/// The time, in nanoseconds since 1970.
+fn now() -> Nanos {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
