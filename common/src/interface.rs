@@ -11,10 +11,12 @@
 mod learn;
 mod lookup;
 mod segment;
+mod unknown;
 
 pub use learn::Learner;
 pub use lookup::{BadInterface, Interfaces, Named};
 pub use segment::{Kind, MAX_PARAMETERS, Segment, Target, split};
+pub use unknown::Unknowns;
 
 use serde::{Deserialize, Serialize};
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::{Call, Nanos};
 use crate::detect::{Detector, SessionState};
 use crate::finding::Finding;
-use crate::interface::NEW;
+use crate::interface::{NEW, Unknowns};
 use crate::model::Model;
 use crate::sequence::{Limits, Sequencer, SessionOf, Sessions, Step};
 
@@ -53,7 +53,7 @@ impl Pipeline {
     pub fn new(model: Arc<Model>, limits: Limits) -> Self {
         Self {
             sequencer: Sequencer::new(model.timing, limits),
-            judge: Judge { model, findings: Vec::new(), scored: 0, found: 0 },
+            judge: Judge { model, unknowns: Unknowns::default(), findings: Vec::new(), scored: 0, found: 0 },
             scratch: String::new(),
             funnel: Funnel::default(),
         }
@@ -65,6 +65,7 @@ impl Pipeline {
             let named = self.judge.model.interfaces.name_call(call, &mut self.scratch);
             if named.id == NEW {
                 self.funnel.new += 1;
+                self.judge.unknowns.remember(named.value, call);
             } else {
                 self.funnel.named += 1;
             }
@@ -120,6 +121,7 @@ impl Pipeline {
 /// Judges sessions as they unfold and collects the findings.
 struct Judge {
     model: Arc<Model>,
+    unknowns: Unknowns,
     findings: Vec<Finding>,
     scored: u64,
     found: u64,
@@ -131,7 +133,7 @@ impl Judge {
         if !state.reported && detector.judge(state).anomalous() {
             state.reported = true;
             self.found += 1;
-            self.findings.push(detector.explain(of, state, ended));
+            self.findings.push(detector.explain(of, state, &self.unknowns, ended));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use anyhow::{Result, bail};
 use gait_common::call::{Call, Nanos, Process};
-use gait_common::interface::{InterfaceId, Interfaces, Learner, Naming};
+use gait_common::interface::{InterfaceId, Interfaces, Learner, NEW, Naming, Unknowns};
 use gait_common::sequence::{Limits, Sequencer, SessionOf, Sessions, Step, Timing};
 
 use crate::ingest::{self, Format, ReadReport, Record};
@@ -60,6 +60,8 @@ pub struct Corpus {
     pub steps: Vec<Step>,
     /// For each operation, where in `steps` it ends.
     operations: Vec<usize>,
+    /// Names of calls the model does not know.
+    pub unknowns: Unknowns,
     /// Start of the earliest call, 0 when the input has no times.
     pub first_call: Nanos,
     /// Start of the latest call.
@@ -155,15 +157,17 @@ pub fn collect(input: &Input, interfaces: &Interfaces, timing: Choice) -> Result
     input.read(|record| match record {
         Record::Call(call) => {
             let caller = intern(&mut index, &mut corpus.callers, call.caller);
-            rows.push(Row { caller: Some(caller), step: name(interfaces, &call, &mut scratch) });
+            rows.push(Row {
+                caller: Some(caller),
+                step: name(interfaces, &call, &mut scratch, &mut corpus.unknowns),
+            });
         }
         Record::Sequence { id, tokens } => {
             steps.clear();
-            steps.extend(
-                tokens
-                    .into_iter()
-                    .map(|token| Step { interface: interfaces.by_name(token), ..Step::default() }),
-            );
+            for token in tokens {
+                let call = Call { target: token, ..Call::default() };
+                steps.push(name(interfaces, &call, &mut scratch, &mut corpus.unknowns));
+            }
             let id = id.map_or_else(|| (corpus.sessions.len() + 1).to_string(), str::to_owned);
             corpus.callers.push(id.into());
             corpus.push(corpus.callers.len() as u32 - 1, &steps, &[steps.len()], true);
@@ -178,7 +182,8 @@ pub fn collect(input: &Input, interfaces: &Interfaces, timing: Choice) -> Result
     let timing = match timing {
         Choice::Fixed(timing) => timing,
         Choice::Derived { session_idle } => {
-            let gaps = timing::gaps(rows.iter().filter_map(|row| Some((row.caller?, row.step.start, row.step.end))));
+            let gaps =
+                timing::gaps(rows.iter().filter_map(|row| Some((row.caller?, row.step.start, row.step.end))));
             Timing { operation_gap: timing::operation_gap(&gaps, session_idle), session_idle }
         }
     };
@@ -198,8 +203,11 @@ pub enum Choice {
     },
 }
 
-fn name(interfaces: &Interfaces, call: &Call<'_>, scratch: &mut String) -> Step {
+fn name(interfaces: &Interfaces, call: &Call<'_>, scratch: &mut String, unknowns: &mut Unknowns) -> Step {
     let named = interfaces.name_call(call, scratch);
+    if named.id == NEW {
+        unknowns.remember(named.value, call);
+    }
     Step {
         interface: named.id,
         status: call.status,

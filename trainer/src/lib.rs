@@ -1,11 +1,12 @@
 //! Gait's offline trainer: learns how callers normally walk through a service and writes it into a model file.
 //!
 //! [`ingest`] reads logs and spools, [`corpus`] names and cuts what was read with the agent's own code, [`mod@train`] fits and
-//! calibrates a model ([`markov`], [`patterns`] with [`mine`], [`timing`]), and [`score`] and [`evaluate`] judge
+//! calibrates a model ([`markov`], [`counts`], [`patterns`] with [`mine`], [`timing`]), and [`score`] and [`evaluate`] judge
 //! sessions by it. [`cli`] is the command line.
 
 pub mod cli;
 pub mod corpus;
+pub mod counts;
 pub mod evaluate;
 pub mod ingest;
 pub mod inspect;

@@ -14,42 +14,58 @@ const STRENGTHS: [f64; 7] = [0.02, 0.05, 0.15, 0.4, 1.0, 2.5, 6.0];
 pub struct Counter {
     order: usize,
     child: FxHashMap<(u32, InterfaceId), u32>,
-    counts: Vec<u64>,
+    nodes: Vec<Node>,
+}
+
+/// One n-gram while it is counted.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    count: u64,
+    /// The witness that showed it first, and whether another one did too.
+    witness: u32,
+    shared: bool,
 }
 
 impl Counter {
     /// A counter for a model of this order, at most [`MAX_ORDER`].
     pub fn new(order: usize) -> Self {
-        Self { order: order.min(MAX_ORDER), child: FxHashMap::default(), counts: vec![0] }
+        Self {
+            order: order.min(MAX_ORDER),
+            child: FxHashMap::default(),
+            nodes: vec![Node { count: 0, witness: 0, shared: true }],
+        }
     }
 
     /// Counts one session: its calls, each with whether something was lost just before it. The end counts where the
-    /// session is `complete`.
-    pub fn add(&mut self, session: impl Iterator<Item = (InterfaceId, bool)>, complete: bool) {
+    /// session is `complete`. What no second `witness` shows is left out of the model: a single caller's oddities are
+    /// not what is normal, even when they are in the training data.
+    pub fn add(&mut self, session: impl Iterator<Item = (InterfaceId, bool)>, complete: bool, witness: u32) {
         let mut active = vec![0];
-        self.push(&mut active, BEGIN);
+        self.push(&mut active, BEGIN, witness);
         for (symbol, gap) in session {
             if gap {
                 active.truncate(1);
             }
-            self.push(&mut active, symbol);
+            self.push(&mut active, symbol, witness);
         }
         if complete {
-            self.push(&mut active, END);
+            self.push(&mut active, END, witness);
         }
     }
 
     /// Counts `symbol` after every context in `active` (the nodes of the last 0, 1, ... symbols), and moves them on.
-    fn push(&mut self, active: &mut Vec<u32>, symbol: InterfaceId) {
+    fn push(&mut self, active: &mut Vec<u32>, symbol: InterfaceId, witness: u32) {
         let mut next = Vec::with_capacity(self.order + 1);
         next.push(0);
         for &context in active.iter() {
-            let fresh = self.counts.len() as u32;
+            let fresh = self.nodes.len() as u32;
             let node = *self.child.entry((context, symbol)).or_insert(fresh);
             if node == fresh {
-                self.counts.push(0);
+                self.nodes.push(Node { count: 0, witness, shared: false });
             }
-            self.counts[node as usize] += 1;
+            let seen = &mut self.nodes[node as usize];
+            seen.count += 1;
+            seen.shared |= seen.witness != witness;
             if next.len() <= self.order {
                 next.push(node);
             }
@@ -60,7 +76,9 @@ impl Counter {
     /// The counts as a model stores them: parents first, children sorted.
     pub fn finish(&self, backoff: Vec<f64>) -> MarkovData {
         let mut children: FxHashMap<u32, Vec<(InterfaceId, u32)>> = FxHashMap::default();
-        for (&(parent, symbol), &node) in &self.child {
+        for (&(parent, symbol), &node) in
+            self.child.iter().filter(|(_, node)| self.nodes[**node as usize].shared)
+        {
             children.entry(parent).or_default().push((symbol, node));
         }
         children.values_mut().for_each(|list| list.sort_unstable());
@@ -68,7 +86,7 @@ impl Counter {
         let mut queue = VecDeque::from([(0, 0)]);
         while let Some((node, place)) = queue.pop_front() {
             for &(symbol, child) in children.get(&node).map_or(&[][..], Vec::as_slice) {
-                grams.push(Gram { parent: place, symbol, count: self.counts[child as usize] });
+                grams.push(Gram { parent: place, symbol, count: self.nodes[child as usize].count });
                 queue.push_back((child, grams.len() as u32));
             }
         }
@@ -120,8 +138,11 @@ mod tests {
     #[test]
     fn counts_are_those_of_the_sessions() {
         let mut counter = Counter::new(2);
-        counter.add(whole(&[1, 2, 1, 2]), true);
-        counter.add(whole(&[1, 3]), true);
+        for witness in 0..2 {
+            counter.add(whole(&[1, 2, 1, 2]), true, witness);
+            counter.add(whole(&[1, 3]), true, witness);
+        }
+        counter.add(whole(&[1, 4]), true, 0);
         let data = counter.finish(vec![1.0; 3]);
         let count = |gram: &[u32]| {
             let mut parent = 0;
@@ -132,11 +153,12 @@ mod tests {
             }
             Some(count)
         };
-        assert_eq!(count(&[1]), Some(3));
-        assert_eq!(count(&[1, 2]), Some(2));
-        assert_eq!(count(&[1, 2, 1]), Some(1));
-        assert_eq!(count(&[BEGIN, 1]), Some(2));
-        assert_eq!(count(&[1, 3, END]), Some(1));
+        assert_eq!(count(&[1]), Some(7));
+        assert_eq!(count(&[1, 2]), Some(4));
+        assert_eq!(count(&[1, 2, 1]), Some(2));
+        assert_eq!(count(&[BEGIN, 1]), Some(5));
+        assert_eq!(count(&[1, 3, END]), Some(2));
+        assert_eq!(count(&[1, 4]), None, "one witness is none");
         assert_eq!(count(&[2, 3]), None);
         assert!(Markov::new(data, 4).is_ok());
     }
@@ -146,7 +168,7 @@ mod tests {
         let sessions = [vec![1, 2, 3], vec![3, 2], vec![1, 2, 2]];
         let count = |order: &[usize]| {
             let mut counter = Counter::new(3);
-            order.iter().for_each(|&at| counter.add(whole(&sessions[at]), true));
+            order.iter().for_each(|&at| counter.add(whole(&sessions[at]), true, at as u32));
             counter.finish(vec![1.0; 4])
         };
         assert_eq!(count(&[0, 1, 2]), count(&[2, 0, 1]));
@@ -155,7 +177,7 @@ mod tests {
     #[test]
     fn tuning_makes_held_out_sessions_less_surprising() {
         let mut counter = Counter::new(3);
-        (0..50u32).for_each(|i| counter.add(whole(&[1, 2, 3, 4 + i % 3]), true));
+        (0..50u32).for_each(|i| counter.add(whole(&[1, 2, 3, 4 + i % 3]), true, i));
         let held_out = vec![vec![1, 2, 3, 4], vec![1, 2, 3, 6]];
         let tuned = counter.tune(&held_out, 8);
         let cost =

@@ -73,11 +73,11 @@ fn graph(entry: InterfaceId, sessions: &[Vec<InterfaceId>], params: &PatternPara
         let seen = support.entry(steps).or_default();
         *seen = (*seen).max(u64::from(pattern.support()));
     }
-    // Whole sessions that are frequent as they stand, and where nothing is frequent, all there are.
+    // Whole sessions that are frequent as they stand.
     let mut whole: BTreeMap<&[InterfaceId], u64> = BTreeMap::new();
     sessions.iter().for_each(|session| *whole.entry(session).or_default() += 1);
     for (&steps, &count) in &whole {
-        if count >= u64::from(least) || support.is_empty() && whole.len() <= params.paths {
+        if count >= u64::from(least) {
             let seen = support.entry(steps.to_vec()).or_default();
             *seen = (*seen).max(count);
         }
@@ -115,9 +115,9 @@ mod tests {
             build(sessions.into_iter().map(Vec::into_iter), &PatternParams::default()).expect("patterns");
         let entries: Vec<_> = data.graphs.iter().map(|graph| (graph.entry, graph.support)).collect();
         assert_eq!(entries, [(1, 15), (7, 1)]);
+        assert_eq!(data.graphs[1].paths, [], "one session is no pattern");
         assert_eq!(data.graphs[0].paths[0], PathData { steps: vec![1, 2, 3], support: 10 });
         assert!(data.graphs[0].paths.contains(&PathData { steps: vec![1, 3], support: 15 }));
         assert_eq!(data.graphs[0].edges[0], EdgeData { from: 1, to: 2, weight: 10.0 });
-        assert_eq!(data.graphs[1].paths, [PathData { steps: vec![7, 8], support: 1 }]);
     }
 }

@@ -38,7 +38,7 @@ pub fn score<'a>(corpus: &'a Corpus, model: &'a Model) -> impl Iterator<Item = S
             threshold: verdict.threshold,
             anomalous: verdict.anomalous(),
             reasons: if verdict.anomalous() {
-                explain(caller, model, &state).reasons.into_iter().map(|reason| reason.text).collect()
+                explain(corpus, caller, model, &state).reasons.into_iter().map(|reason| reason.text).collect()
             } else {
                 Vec::new()
             },
@@ -65,7 +65,7 @@ fn observe(corpus: &Corpus, session: &Session, model: &Model, state: &mut Sessio
     }
 }
 
-fn explain(caller: &str, model: &Model, state: &SessionState) -> Finding {
+fn explain(corpus: &Corpus, caller: &str, model: &Model, state: &SessionState) -> Finding {
     let of = SessionOf { caller, process: Process::default() };
-    Detector::new(model).explain(of, state, true)
+    Detector::new(model).explain(of, state, &corpus.unknowns, true)
 }

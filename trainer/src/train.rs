@@ -6,15 +6,14 @@
 
 use anyhow::{Result, ensure};
 use gait_common::call::Nanos;
-use gait_common::detect::{
-    CalibrationData, CountsData, Detector, Evidence, Histogram, Part, SessionState, Tail,
-};
-use gait_common::interface::{InterfaceId, Interfaces, NEW, Naming};
+use gait_common::detect::{CalibrationData, Detector, Evidence, Part, SessionState, Tail};
+use gait_common::interface::{InterfaceId, Interfaces, Naming};
 use gait_common::model::{Meta, Model, ModelData};
-use gait_common::sequence::{SECOND, Step, Timing};
+use gait_common::sequence::{SECOND, Timing};
 use rayon::prelude::*;
 
 use crate::corpus::{self, Choice, Corpus, Input, Session};
+use crate::counts;
 use crate::ingest::ReadReport;
 use crate::markov::Counter;
 use crate::patterns::{self, PatternParams};
@@ -170,7 +169,7 @@ fn tune(corpus: &Corpus, fold: impl Fn(&Session) -> usize, interfaces: u32, orde
                 held_out.push(corpus.interfaces(session).collect());
             }
         } else {
-            counter.add(marked(corpus, session), session.complete);
+            counter.add(marked(corpus, session), session.complete, corpus.witness(session));
         }
     }
     counter.tune(&held_out, interfaces)
@@ -188,10 +187,14 @@ fn learn(
     // What was not captured whole says nothing about how long or how often.
     let whole = || sessions().filter(|session| !corpus.has_gap(session));
     let mut counter = Counter::new(params.order);
-    sessions().for_each(|session| counter.add(marked(corpus, session), session.complete));
+    sessions()
+        .for_each(|session| counter.add(marked(corpus, session), session.complete, corpus.witness(session)));
     Ok(ModelData {
         markov: counter.finish(backoff.to_vec()),
-        counts: count(whole().map(|session| corpus.steps(session)), base.interfaces.len()),
+        counts: counts::count(
+            whole().map(|session| (corpus.witness(session), corpus.steps(session))),
+            base.interfaces.len(),
+        ),
         patterns: patterns::build(whole().map(|session| corpus.interfaces(session)), &params.patterns)?,
         ..base.clone()
     })
@@ -202,32 +205,6 @@ fn marked<'a>(corpus: &'a Corpus, session: &Session) -> impl Iterator<Item = (In
     corpus.steps(session).iter().map(|step| (step.interface, step.gap))
 }
 
-/// How often sessions call what.
-fn count<'a>(sessions: impl Iterator<Item = &'a [Step]>, interfaces: usize) -> CountsData {
-    let mut data = CountsData {
-        sessions: 0,
-        length: Histogram::default(),
-        calls: vec![Histogram::default(); interfaces],
-        values: vec![Histogram::default(); interfaces],
-    };
-    let mut state = SessionState::default();
-    for steps in sessions {
-        data.sessions += 1;
-        data.length.add(steps.len() as u32);
-        state.reset();
-        for step in steps {
-            state.count(step);
-        }
-        for (interface, calls, values) in state.counts() {
-            data.calls[interface as usize].add(calls);
-            if values > 0 {
-                data.values[interface as usize].add(values);
-            }
-        }
-    }
-    data
-}
-
 /// A held-out session as a model of the others sees it.
 struct Judged {
     evidence: Evidence,
@@ -236,19 +213,13 @@ struct Judged {
 }
 
 fn judge(corpus: &Corpus, model: ModelData, chosen: impl Fn(&Session) -> bool + Sync) -> Result<Vec<Judged>> {
-    let known = known(&model);
     let model = Model::new(model)?;
     let detector = Detector::new(&model);
     let judge = |session: &Session| {
         let mut state = SessionState::default();
         let mut surprise = Vec::new();
-        let mut steps: Vec<Step> = Vec::new();
         for operation in corpus.operations(session) {
-            steps.clear();
-            // An interface that only held-out sessions use is new to the model that judges them.
-            let rename = |step: &Step| if known[step.interface as usize] { step.interface } else { NEW };
-            steps.extend(operation.iter().map(|step| Step { interface: rename(step), ..*step }));
-            detector.observe(&mut state, &steps);
+            detector.observe(&mut state, operation);
             surprise.push(state.surprise());
         }
         if session.complete {
@@ -258,17 +229,6 @@ fn judge(corpus: &Corpus, model: ModelData, chosen: impl Fn(&Session) -> bool + 
         Judged { evidence: state.evidence(), surprise }
     };
     Ok(corpus.sessions.iter().filter(|session| chosen(session)).map(judge).collect())
-}
-
-/// The interfaces that a model has seen.
-fn known(model: &ModelData) -> Vec<bool> {
-    let mut known = vec![false; model.interfaces.len()];
-    for gram in model.markov.grams.iter().filter(|gram| gram.parent == 0) {
-        if let Some(known) = known.get_mut(gram.symbol as usize) {
-            *known = true;
-        }
-    }
-    known
 }
 
 /// The calibration for what held-out sessions showed.

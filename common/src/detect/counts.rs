@@ -37,6 +37,11 @@ impl Histogram {
         }
     }
 
+    /// Forgets the numbers in buckets above the one of `number`.
+    pub fn cut_above(&mut self, number: u32) {
+        self.buckets.truncate(bucket(number) + 1);
+    }
+
     /// How many numbers were counted.
     pub fn total(&self) -> u64 {
         self.buckets.iter().sum()

@@ -2,7 +2,8 @@
 
 use crate::call::Nanos;
 use crate::finding::{Expected, Finding, FindingStep, NearestPattern, Reason};
-use crate::interface::InterfaceId;
+use crate::interface::{InterfaceId, NEW, Unknowns};
+use crate::model::Model;
 use crate::sequence::SessionOf;
 
 use super::session::Seen;
@@ -16,8 +17,14 @@ const EXPECTED: usize = 3;
 const MIN_SHARE: f64 = 0.05;
 
 impl Detector<'_> {
-    /// The finding for a session whose verdict is anomalous.
-    pub fn explain(&self, of: SessionOf<'_>, state: &SessionState, ended: bool) -> Finding {
+    /// The finding for a session whose verdict is anomalous. `unknowns` has the names of calls the model does not know.
+    pub fn explain(
+        &self,
+        of: SessionOf<'_>,
+        state: &SessionState,
+        unknowns: &Unknowns,
+        ended: bool,
+    ) -> Finding {
         let verdict = self.judge(state);
         let mut parts: Vec<(Part, f64)> = Part::ALL
             .iter()
@@ -25,23 +32,16 @@ impl Detector<'_> {
             .filter(|(_, amount)| *amount > 0.0)
             .collect();
         parts.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let offending = self.offending(state, parts.first().map(|(part, _)| *part));
-        let nearest = self.nearest(state);
-        let reasons =
-            parts.iter().filter(|(_, amount)| *amount >= MIN_SHARE * verdict.score).map(|&(part, amount)| {
-                Reason {
-                    part,
-                    share: amount / verdict.score,
-                    text: self.reason(part, state, offending, ended),
-                }
-            });
-        let first = shown_from(state.history.len(), offending);
+        let mut view = View { model: self.model, state, unknowns, ended, offending: None };
+        view.offending = parts.first().and_then(|(part, _)| view.most_offending(*part));
+        let reasons = parts.iter().filter(|(_, amount)| *amount >= MIN_SHARE * verdict.score);
+        let first = shown_from(state.history.len(), view.offending);
         let shown = &state.history[first..state.history.len().min(first + SHOWN)];
         let steps = (first..).zip(shown).map(|(place, seen)| FindingStep {
-            interface: self.name(seen.interface).to_owned(),
+            interface: view.step_name(seen).to_owned(),
             time: seen.start,
             surprise: seen.bits,
-            offending: Some(place) == offending,
+            offending: Some(place) == view.offending,
         });
         let time = state.history.last().map_or(0, |seen| seen.start);
         Finding {
@@ -53,32 +53,56 @@ impl Detector<'_> {
             comm: of.process.comm.to_owned(),
             score: verdict.score,
             threshold: verdict.threshold,
-            reasons: reasons.collect(),
+            reasons: reasons
+                .map(|&(part, amount)| Reason {
+                    part,
+                    share: amount / verdict.score,
+                    text: view.reason(part),
+                })
+                .collect(),
             steps: steps.collect(),
             earlier_steps: state.steps - (state.history.len() - first) as u32,
-            expected: self.expected(state, offending),
-            nearest,
+            nearest: view.nearest(),
+            expected: view.expected(),
             ended,
             gap: state.gap,
         }
     }
+}
 
+/// What an explanation looks at.
+struct View<'a> {
+    model: &'a Model,
+    state: &'a SessionState,
+    unknowns: &'a Unknowns,
+    ended: bool,
+    /// The step that stands out, by its place in the history.
+    offending: Option<usize>,
+}
+
+impl View<'_> {
     /// The interface's name; the end of a session is one too.
     fn name(&self, interface: InterfaceId) -> &str {
         if interface == END { "(end of session)" } else { self.model.interfaces.name(interface) }
     }
 
+    /// The name of a step: for what the model does not know, what was called.
+    fn step_name(&self, seen: &Seen) -> &str {
+        let unknown = if seen.interface == NEW { self.unknowns.get(seen.value) } else { None };
+        unknown.unwrap_or_else(|| self.name(seen.interface))
+    }
+
     /// The step that stands out most for the weightiest kind of evidence. None when it is the session's end, or the
     /// session as a whole.
-    fn offending(&self, state: &SessionState, part: Option<Part>) -> Option<usize> {
-        let history = &state.history;
+    fn most_offending(&self, part: Part) -> Option<usize> {
+        let history = &self.state.history;
         let most_surprising = || {
             (0..history.len()).max_by(|&a, &b| history[a].bits.total_cmp(&history[b].bits).then(b.cmp(&a)))
         };
-        match part? {
-            Part::Repetition => self.last_of(state, self.most_repeated(state)?),
-            Part::Enumeration => self.last_of(state, self.most_enumerated(state)?),
-            Part::NewInterface => history.iter().position(|seen| seen.interface == crate::interface::NEW),
+        match part {
+            Part::Repetition => self.last_of(self.most_repeated()?),
+            Part::Enumeration => self.last_of(self.most_enumerated()?),
+            Part::NewInterface => history.iter().position(|seen| seen.new),
             Part::Length | Part::Balance => None,
             Part::NewTransition => {
                 let new = (0..history.len()).filter(|&at| history[at].new_transition);
@@ -87,41 +111,45 @@ impl Detector<'_> {
             Part::RareStep => {
                 let place = most_surprising()?;
                 // The end of the session may have been more surprising than any step.
-                (history[place].bits >= state.evidence.get(Part::RareStep)).then_some(place)
+                (history[place].bits >= self.state.evidence.get(Part::RareStep)).then_some(place)
             }
             Part::UnusualFlow | Part::Pattern => most_surprising(),
         }
     }
 
-    fn last_of(&self, state: &SessionState, interface: InterfaceId) -> Option<usize> {
-        state.history.iter().rposition(|seen| seen.interface == interface)
+    fn last_of(&self, interface: InterfaceId) -> Option<usize> {
+        self.state.history.iter().rposition(|seen| seen.interface == interface)
     }
 
-    fn most_repeated(&self, state: &SessionState) -> Option<InterfaceId> {
+    fn most_repeated(&self) -> Option<InterfaceId> {
         let bits = |calls: &super::session::Calls| self.model.counts.calls(calls.interface, calls.count);
-        state.calls.iter().max_by(|a, b| bits(a).total_cmp(&bits(b))).map(|calls| calls.interface)
+        self.state.calls.iter().max_by(|a, b| bits(a).total_cmp(&bits(b))).map(|calls| calls.interface)
     }
 
-    fn most_enumerated(&self, state: &SessionState) -> Option<InterfaceId> {
+    fn most_enumerated(&self) -> Option<InterfaceId> {
         let bits = |calls: &super::session::Calls| {
             self.model.counts.values(calls.interface, calls.values.len() as u32)
         };
-        state.calls.iter().max_by(|a, b| bits(a).total_cmp(&bits(b))).map(|calls| calls.interface)
+        self.state.calls.iter().max_by(|a, b| bits(a).total_cmp(&bits(b))).map(|calls| calls.interface)
     }
 
-    fn reason(&self, part: Part, state: &SessionState, offending: Option<usize>, ended: bool) -> String {
-        let amount = state.evidence.get(part);
+    fn reason(&self, part: Part) -> String {
+        let amount = self.state.evidence.get(part);
         let calibration = self.model.calibration.data();
         let normal = calibration.tails.get(part as usize).map_or(0.0, |tail| tail.largest());
-        let calls_of = |interface| state.calls.iter().find(|calls| calls.interface == interface);
+        let calls_of = |interface| self.state.calls.iter().find(|calls| calls.interface == interface);
         match part {
             Part::RareStep => {
-                match offending.map(|place| &state.history[place]).filter(|seen| seen.bits >= amount) {
+                match self
+                    .offending
+                    .map(|place| &self.state.history[place])
+                    .filter(|seen| seen.bits >= amount)
+                {
                     Some(seen) => format!(
                         "`{}` has a surprise of {amount:.1} bits here (normal sessions stay below {normal:.1})",
-                        self.name(seen.interface)
+                        self.step_name(seen)
                     ),
-                    None if ended => format!(
+                    None if self.ended => format!(
                         "the session ends where it seldom does ({amount:.1} bits; normal sessions stay below {normal:.1})"
                     ),
                     None => format!(
@@ -134,18 +162,19 @@ impl Detector<'_> {
             ),
             Part::NewInterface => format!("{amount} calls to interfaces never seen in training"),
             Part::NewTransition => {
-                let step = state.history.iter().enumerate().find(|(_, seen)| seen.new_transition);
+                let step = self.state.history.iter().enumerate().find(|(_, seen)| seen.new_transition);
                 let detail = step.map(|(place, seen)| {
-                    let before =
-                        place.checked_sub(1).map_or("the start", |at| self.name(state.history[at].interface));
-                    format!(", first `{}` after `{before}`", self.name(seen.interface))
+                    let before = place
+                        .checked_sub(1)
+                        .map_or("the start", |at| self.step_name(&self.state.history[at]));
+                    format!(", first `{}` after `{before}`", self.step_name(seen))
                 });
                 format!(
                     "{amount} steps never followed their predecessor in training{}",
                     detail.unwrap_or_default()
                 )
             }
-            Part::Repetition => match self.most_repeated(state).and_then(calls_of) {
+            Part::Repetition => match self.most_repeated().and_then(calls_of) {
                 Some(calls) => format!(
                     "`{}` was called {} times in one session (at most {} in training)",
                     self.name(calls.interface),
@@ -154,7 +183,7 @@ impl Detector<'_> {
                 ),
                 None => "one interface is called unusually often".to_owned(),
             },
-            Part::Enumeration => match self.most_enumerated(state).and_then(calls_of) {
+            Part::Enumeration => match self.most_enumerated().and_then(calls_of) {
                 Some(calls) => format!(
                     "`{}` was called with {} different values in one session (at most {} in training)",
                     self.name(calls.interface),
@@ -165,10 +194,10 @@ impl Detector<'_> {
             },
             Part::Length => format!(
                 "the session has {} calls (at most {} in training)",
-                state.steps,
+                self.state.steps,
                 self.model.counts.longest()
             ),
-            Part::Balance => self.balance(state),
+            Part::Balance => self.balance(),
             Part::Pattern => format!(
                 "the nearest learned way is only {:.0} % similar (normal sessions reach {:.0} %)",
                 100.0 * (1.0 - amount),
@@ -177,13 +206,14 @@ impl Detector<'_> {
         }
     }
 
-    fn balance(&self, state: &SessionState) -> String {
+    fn balance(&self) -> String {
         let counts = &self.model.counts;
         let is_absent = |interface: &InterfaceId| {
-            state.calls.binary_search_by_key(interface, |calls| calls.interface).is_err()
+            self.state.calls.binary_search_by_key(interface, |calls| calls.interface).is_err()
         };
         let absent = counts.expected().iter().filter(|(interface, _)| is_absent(interface));
-        let called = state.calls.iter().map(|c| (c.interface, counts.exactly(c.interface, c.count), c.count));
+        let called =
+            self.state.calls.iter().map(|c| (c.interface, counts.exactly(c.interface, c.count), c.count));
         let most = called
             .chain(absent.map(|&(interface, bits)| (interface, bits, 0)))
             .max_by(|a, b| a.1.total_cmp(&b.1));
@@ -198,8 +228,8 @@ impl Detector<'_> {
         }
     }
 
-    fn nearest(&self, state: &SessionState) -> Option<NearestPattern> {
-        let session = collapse(state.history.iter().map(|seen| seen.interface));
+    fn nearest(&self) -> Option<NearestPattern> {
+        let session = collapse(self.state.history.iter().map(|seen| seen.interface));
         let nearest = self.model.patterns.nearest(&session)?;
         let path = &self.model.patterns.graphs()[nearest.graph].paths[nearest.path];
         let edits = align(&session, &path.steps).into_iter().filter_map(|edit| match edit {
@@ -218,9 +248,9 @@ impl Detector<'_> {
     }
 
     /// What usually comes at the offending step, or at the end where there is none.
-    fn expected(&self, state: &SessionState, offending: Option<usize>) -> Vec<Expected> {
-        let before = &state.history[..offending.unwrap_or(state.history.len())];
-        let likely = self.model.markov.likely(&self.context_after(before, state), EXPECTED);
+    fn expected(&self) -> Vec<Expected> {
+        let before = &self.state.history[..self.offending.unwrap_or(self.state.history.len())];
+        let likely = self.model.markov.likely(&self.context_after(before), EXPECTED);
         let expected = likely.into_iter().map(|(interface, probability)| Expected {
             interface: self.name(interface).to_owned(),
             probability,
@@ -228,9 +258,9 @@ impl Detector<'_> {
         expected.collect()
     }
 
-    fn context_after(&self, steps: &[Seen], state: &SessionState) -> Context {
+    fn context_after(&self, steps: &[Seen]) -> Context {
         let markov = &self.model.markov;
-        let whole = state.steps as usize == state.history.len();
+        let whole = self.state.steps as usize == self.state.history.len();
         let start = if whole { markov.start() } else { markov.unknown() };
         steps.iter().fold(start, |context, seen| {
             let context = if seen.gap { markov.unknown() } else { context };

@@ -168,6 +168,11 @@ impl Markov {
         next
     }
 
+    /// Whether training saw `symbol` at all.
+    pub fn knows(&self, symbol: InterfaceId) -> bool {
+        self.child(ROOT, symbol).is_some()
+    }
+
     /// Scores `symbol` and moves the context past it.
     pub fn step(&self, context: &mut Context, symbol: InterfaceId) -> Surprise {
         let mut next = self.unknown();

@@ -1,7 +1,7 @@
 //! Scoring sessions step by step.
 
 use crate::call::Nanos;
-use crate::interface::{InterfaceId, NEW};
+use crate::interface::InterfaceId;
 use crate::model::Model;
 use crate::sequence::Step;
 
@@ -48,6 +48,9 @@ pub(super) struct Seen {
     pub(super) interface: InterfaceId,
     pub(super) bits: f32,
     pub(super) start: Nanos,
+    pub(super) value: u64,
+    /// Training did not see this interface.
+    pub(super) new: bool,
     /// What went before was lost.
     pub(super) gap: bool,
     pub(super) new_transition: bool,
@@ -157,7 +160,9 @@ impl<'m> Detector<'m> {
             let surprise = markov.step(&mut context, step.interface);
             state.context = Some(context);
             state.steps = state.steps.saturating_add(1);
-            if step.interface == NEW {
+            // An interface may have a name and yet be unknown: too few callers used it in training.
+            let new = !markov.knows(step.interface);
+            if new {
                 state.new = state.new.saturating_add(1);
             } else if surprise.new_transition {
                 state.new_transitions = state.new_transitions.saturating_add(1);
@@ -180,7 +185,9 @@ impl<'m> Detector<'m> {
                 interface: step.interface,
                 bits: if after_gap { 0.0 } else { surprise.bits },
                 start: step.start,
+                value: step.value,
                 gap: after_gap,
+                new,
                 new_transition: surprise.new_transition,
             });
         }

@@ -30,7 +30,8 @@ pub enum BadInterface {
 pub struct Named {
     /// Its interface, [`NEW`] when no template matches.
     pub id: InterfaceId,
-    /// A hash of the values that stand where the template has a placeholder; 0 when it has none.
+    /// A hash of the values that stand where the template has a placeholder, 0 when it has none; of the whole call
+    /// where no template matches.
     pub value: u64,
 }
 
@@ -108,16 +109,19 @@ impl Interfaces {
     /// Names a call. `scratch` is working space, kept by the caller to save allocations.
     pub fn name_call(&self, call: &Call<'_>, scratch: &mut String) -> Named {
         if call.method.is_empty() {
-            return Named { id: self.by_name(call.target), value: 0 };
+            return match self.by_name(call.target) {
+                NEW => Named { id: NEW, value: hash(call.target) },
+                id => Named { id, value: 0 },
+            };
         }
         let target = split(call.target, scratch);
+        let unknown = || Named { id: NEW, value: hash((call.method, target.path)) };
         let Some((node, value)) = self.walk(&target) else {
-            return Named { id: NEW, value: 0 };
+            return unknown();
         };
         let host = if self.naming.host { host_of(call, &target) } else { "" };
         let end = EndKey::new(call.method, host);
-        let id = self.end(node, &end, &target).unwrap_or(NEW);
-        Named { id, value }
+        self.end(node, &end, &target).map_or_else(unknown, |id| Named { id, value })
     }
 
     fn walk(&self, target: &Target<'_>) -> Option<(u32, u64)> {
@@ -234,6 +238,11 @@ pub(super) fn host_of<'a>(call: &Call<'a>, target: &Target<'a>) -> &'a str {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
     }
+}
+
+/// Never 0, which stands for nothing.
+fn hash(of: impl Hash) -> u64 {
+    FxBuildHasher.hash_one(of) | 1
 }
 
 fn literal_key(node: u32, text: &str) -> u64 {
