@@ -23,6 +23,9 @@ const BETWEEN_VISITS: std::ops::Range<u64> = 3200..4800;
 /// What a visitor thinks between two actions, in ms: a shop's minutes, scaled down.
 const BETWEEN_ACTIONS: std::ops::Range<u64> = 30..110;
 
+/// After so many actions a visitor leaves where that is possible.
+const PATIENCE: std::ops::Range<u32> = 12..18;
+
 /// Somebody who uses the shop.
 #[derive(Clone)]
 pub(crate) struct Caller {
@@ -144,11 +147,13 @@ impl Walker {
     fn visit(&mut self, persona: Persona) -> Result<()> {
         let mut visit = Visit::new(&mut self.rng);
         let mut action = persona.first();
+        let mut patience = self.rng.u32(PATIENCE);
         while action != Action::Leave {
             let requests = action.requests(&mut visit, &mut self.rng);
             self.act(&requests, persona)?;
             self.think(BETWEEN_ACTIONS)?;
-            action = persona.next(action, &mut self.rng);
+            patience = patience.saturating_sub(1);
+            action = persona.next(action, patience == 0, &mut self.rng);
         }
         Ok(())
     }

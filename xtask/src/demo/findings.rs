@@ -44,7 +44,7 @@ pub(crate) fn read(file: &Path) -> Result<Vec<Finding>> {
 
 impl Finding {
     fn from_ocsf(value: &Value) -> Option<Self> {
-        let gait = value.get("unmapped")?;
+        let gait = value.get("unmapped")?.get("gait")?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let list = |value: &Value, name: &str| {
             value.get(name).and_then(Value::as_array).cloned().unwrap_or_default()

@@ -16,8 +16,8 @@ location = /api/search { return 200 '{"query":"$arg_q","hits":[1011,1200,1633],"
 location = /api/cart { return 200 '{"items":[{"id":1017,"count":1}],"total":"24.90"}'; }
 location = /api/cart/items { return 201 '{"added":true}'; }
 location ~ ^/api/cart/items/(\d+)$ { return 200 '{"item":$1,"changed":true}'; }
-location ~ ^/api/categories/([a-z]+)/items$ {
-    return 200 '{"category":"$1","page":"$arg_page","items":[{"id":1017,"price":"12.90"},{"id":1342,"price":"7.50"}]}';
+location = /api/items {
+    return 200 '{"category":"$arg_category","page":"$arg_page","items":[{"id":1017,"price":"12.90"},{"id":1342,"price":"7.50"}]}';
 }
 location ~ ^/api/items/(1\d\d\d)$ { return 200 '{"id":$1,"name":"item $1","price":"12.90","in_stock":true}'; }
 location ~ ^/api/items/(1\d\d\d)/reviews$ { return 200 '{"item":$1,"stars":4.3,"reviews":[]}'; }
@@ -98,7 +98,7 @@ impl Action {
             ],
             Self::LogOut => &[("POST", "/api/logout", 100)],
             Self::OpenCategory | Self::NextPage => {
-                &[("GET", "/api/categories/{category}/items?page={page}", 100)]
+                &[("GET", "/api/items?category={category}&page={page}", 100)]
             }
             Self::Search => &[("GET", "/api/search?q={word}", 100)],
             Self::ViewItem => &[("GET", "/api/items/{item}", 100), ("GET", "/api/items/{item}/reviews", 75)],
