@@ -1,0 +1,80 @@
+//! The program as a user meets it: what a mistake costs, and how scripts can tell mistakes apart.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use gait_agent::exit;
+
+fn agent(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gait-agent")).args(args).output().expect("the agent can be started")
+}
+
+fn failure(args: &[&str]) -> (Option<i32>, String) {
+    let output = agent(args);
+    (output.status.code(), String::from_utf8(output.stderr).expect("text"))
+}
+
+fn write(path: &Path, text: &str) -> String {
+    fs::write(path, text).expect("file");
+    path.display().to_string()
+}
+
+#[test]
+fn a_wrong_configuration_is_named_with_file_and_line() {
+    let dir = tempfile::tempdir().expect("directory");
+    let file = write(&dir.path().join("gait.toml"), "[capture]\nprots = [80]\n");
+    for command in ["run", "check"] {
+        let (code, said) = failure(&[command, "--config", &file]);
+        assert_eq!(code, Some(exit::USAGE.into()), "{said}");
+        let want = format!("gait-agent: {file}:2: unknown key `prots` in [capture]: did you mean `ports`?\n");
+        assert_eq!(said, want);
+    }
+    let (code, said) = failure(&["run", "--duration", "soon"]);
+    assert!(said.contains("\"soon\" is not a time with its unit"), "{said}");
+    assert_eq!(code, Some(exit::USAGE.into()));
+}
+
+#[test]
+fn a_model_that_is_none_is_refused_before_anything_starts() {
+    let dir = tempfile::tempdir().expect("directory");
+    let spool = dir.path().join("spool");
+    let config = write(&dir.path().join("gait.toml"), &format!("[spool]\ndir = {spool:?}\n"));
+    let model = write(&dir.path().join("m.gait"), "not a model");
+    let (code, said) = failure(&["run", "--config", &config, "--model", &model]);
+    assert_eq!(code, Some(exit::MODEL.into()), "{said}");
+    assert!(said.contains("m.gait is refused: this is not a gait model"), "{said}");
+    assert!(!spool.exists());
+}
+
+#[test]
+fn check_answers_people_and_programs_alike() {
+    let dir = tempfile::tempdir().expect("directory");
+    let config = write(
+        &dir.path().join("gait.toml"),
+        &format!("state_dir = {:?}\n[spool]\nenabled = false\n", dir.path()),
+    );
+    let text = agent(&["check", "--config", &config]);
+    let json = agent(&["check", "--config", &config, "--json"]);
+    assert_eq!(text.status.code(), json.status.code());
+    let answer: serde_json::Value = serde_json::from_slice(&json.stdout).expect("one JSON object");
+    assert_eq!(answer["exit_code"].as_i64(), json.status.code().map(i64::from));
+    // Whether this host can capture is the host's matter; that the answer and the code agree is ours.
+    let possible = answer["capture"]["possible"].as_bool().expect("an answer");
+    assert_eq!(json.status.code(), Some(if possible { exit::OK } else { exit::HOST }.into()), "{answer}");
+    let text = String::from_utf8(text.stdout).expect("text");
+    assert_eq!(text.contains("attaches"), possible, "{text}");
+    assert_eq!(text.contains("NOT POSSIBLE"), !possible, "{text}");
+}
+
+#[test]
+fn help_shows_examples_and_exit_codes() {
+    let text = |args: &[&str]| String::from_utf8(agent(args).stdout).expect("text");
+    assert!(text(&["--help"]).contains("Exit codes:"));
+    for command in ["run", "check"] {
+        assert!(
+            text(&[command, "--help"]).contains(&format!("Examples:\n  gait-agent {command}")),
+            "{command}"
+        );
+    }
+}
