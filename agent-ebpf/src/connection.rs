@@ -91,6 +91,9 @@ pub(crate) struct Connection {
     pub(crate) midway: u32,
     /// Index of the stream of arriving bytes.
     pub(crate) flip: u32,
+    /// Whether the stash holds something.
+    pub(crate) stashed: u32,
+    pub(crate) unused: u32,
     /// The request that waits first; its addresses, role, cookie and cgroup are the connection's.
     pub(crate) slot: Slot,
 }

@@ -12,7 +12,7 @@ use gait_common::wire::{
 };
 
 use crate::{
-    connection::{Connection, Flow, HTTP, MUTED, Tuple},
+    connection::{Flow, HTTP, MUTED, Tuple},
     maps::{
         CGROUPS, CONNECTIONS, Counters, SERVED, by_cgroup, client_role, leave_place, port_captured, raw, server_role,
         stored_or_new, take_place, waived,
@@ -33,7 +33,7 @@ enum Kind {
     Other,
 }
 
-/// Looks at a segment of an unknown connection; gives the connection if this is where HTTP is recognised.
+/// Looks at a segment of an unknown connection; `true` if it is HTTP and now followed.
 #[inline(always)]
 pub(crate) fn segment(
     ctx: &SkBuffContext,
@@ -42,7 +42,7 @@ pub(crate) fn segment(
     segment: &Segment,
     direction: u32,
     stats: Counters,
-) -> Option<*mut Connection> {
+) -> bool {
     let role = match kind(ctx, segment) {
         Kind::Request => {
             if direction == INGRESS { ROLE_SERVER } else { ROLE_CLIENT }
@@ -52,11 +52,11 @@ pub(crate) fn segment(
         }
         Kind::Tls => {
             mute(flow, stats, counter::TLS);
-            return None;
+            return false;
         }
         Kind::Other => {
             wait(flow, direction, stats);
-            return None;
+            return false;
         }
     };
     follow(ctx, socket, flow, segment, direction, role, stats)
@@ -115,14 +115,14 @@ fn follow(
     direction: u32,
     role: u8,
     stats: Counters,
-) -> Option<*mut Connection> {
+) -> bool {
     let outward = direction == EGRESS;
     let (local_port, peer_port) = if outward {
         (segment.source_port, segment.destination_port)
     } else {
         (segment.destination_port, segment.source_port)
     };
-    let (source, destination) = addresses(ctx, segment.v6)?;
+    let Some((source, destination)) = addresses(ctx, segment.v6) else { return false };
     let (local, peer) = if outward { (source, destination) } else { (destination, source) };
     let (wanted, server_port, tuple) = if role == ROLE_SERVER {
         let ports = [u32::from(peer_port), u32::from(local_port)];
@@ -138,7 +138,7 @@ fn follow(
     let filtered = !port_captured(server_port) || !cgroup_wanted;
     if !wanted || (filtered && !waived(server_port)) {
         mute(flow, stats, counter::FILTERED);
-        return None;
+        return false;
     }
     if server_role() && client_role() {
         if role == ROLE_SERVER {
@@ -146,17 +146,17 @@ fn follow(
         // SAFETY: the value is only tested for presence.
         } else if segment_is_response(role, direction) && unsafe { SERVED.get(tuple) }.is_some() {
             mute(flow, stats, counter::FILTERED);
-            return None;
+            return false;
         }
     }
     if !take_place() {
         mute(flow, stats, counter::TABLE_FULL);
-        return None;
+        return false;
     }
     let Some(connection) = stored_or_new(&CONNECTIONS, socket) else {
         leave_place();
         mute(flow, stats, counter::TABLE_FULL);
-        return None;
+        return false;
     };
     // SAFETY: as in `mute`; the kernel checks the socket.
     unsafe {
@@ -185,7 +185,7 @@ fn follow(
         (*flow).state = HTTP;
     }
     stats.add(counter::CONNECTIONS);
-    Some(connection)
+    true
 }
 
 /// Whether the segment carries what the given end receives as an answer.

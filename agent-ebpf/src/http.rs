@@ -1,7 +1,7 @@
 //! HTTP over packets: puts segments in order, pairs each response with its request, emits the exchange.
 
 use aya_ebpf::{
-    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, bpf_sock},
+    bindings::{__sk_buff, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, bpf_sock},
     helpers::{
         bpf_get_current_pid_tgid,
         generated::{
@@ -18,10 +18,11 @@ use gait_common::wire::{
         EARLY, HEAD_BYTES, INCOMPLETE, LOST_BEFORE, PIPELINED, RECORD_BYTES, RESYNCED, ROLE_CLIENT,
         SOURCE_RECEIVER, SOURCE_SENDER, TRUNCATED, UPGRADED,
     },
-    stream::{self, LOAD, Stream, Surroundings, TURNS, verdict},
+    stream::{self, LOAD, SCANS, Stream, Surroundings, event, verdict},
 };
 
 use crate::{
+    bound,
     connection::{self, Connection, HTTP, MUTED, Slot},
     detect,
     maps::{
@@ -58,16 +59,10 @@ pub(crate) fn packet(ctx: &SkBuffContext, direction: u32) {
         return;
     }
     let Some(stats) = Stats::here() else { return };
-    let connection = if state == HTTP {
-        stored(&CONNECTIONS, socket)
-    } else {
-        if segment.len == 0 {
-            return;
-        }
-        let Some(flow) = flow.or_else(|| stored_or_new(&FLOWS, socket)) else { return };
-        detect::segment(ctx, socket, flow, &segment, direction, stats)
-    };
-    let Some(connection) = connection else { return };
+    if state != HTTP && (segment.len == 0 || gait_detect(ctx.skb.skb, direction) == 0) {
+        return;
+    }
+    let Some(connection) = stored(&CONNECTIONS, socket) else { return };
     if segment.len != 0 {
         stats.add(counter::PACKETS);
         payload(ctx, socket, connection, &segment, direction, stats);
@@ -75,6 +70,23 @@ pub(crate) fn packet(ctx: &SkBuffContext, direction: u32) {
     if !state_hook() && ends(connection, &segment, direction) {
         connection::end(socket, connection);
     }
+}
+
+/// Looks at a segment of a connection of which nothing is known; non-zero if it is HTTP and to be followed.
+///
+/// A function of its own for the same reason as [`gait_scan`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn gait_detect(skb: *mut __sk_buff, direction: u32) -> u32 {
+    let ctx = SkBuffContext::new(skb);
+    let socket = socket(&ctx);
+    if socket.is_null() {
+        return 0;
+    }
+    let Some(segment) = packet::parse(&ctx) else { return 0 };
+    let Some(stats) = Stats::here() else { return 0 };
+    let Some(flow) = stored_or_new(&FLOWS, socket) else { return 0 };
+    u32::from(detect::segment(&ctx, socket, flow, &segment, direction, stats))
 }
 
 /// Whether the connection is over: reset, or closed from both ends.
@@ -114,21 +126,12 @@ fn payload(
             }
         }
     }
-    // SAFETY: the kernel frees the value no sooner than the program has ended.
-    let index = unsafe { (*connection).flip ^ direction } & 1;
-    // SAFETY: the index is 0 or 1.
-    let (stream, source) = unsafe {
-        (
-            (&raw mut (*connection).streams).cast::<Stream>().add(index as usize),
-            (&raw mut (*connection).sources).cast::<connection::Source>().add(index as usize),
-        )
-    };
-    let mut http = Http { ctx, socket, connection, source, stats };
-    let before = Stream::is_lost(stream);
-    if place(&mut http, stream, segment, direction) {
-        read(&mut http, stream, direction);
+    let mut http = Http::new(ctx, socket, connection, direction, stats);
+    let before = Stream::is_lost(http.stream);
+    if place(&mut http, segment, direction) {
+        read(&http, direction);
     }
-    if !before && Stream::is_lost(stream) {
+    if !before && Stream::is_lost(http.stream) {
         debug!(ctx, "message boundary lost on port {}", segment.destination_port);
     }
     if direction == INGRESS {
@@ -138,7 +141,8 @@ fn payload(
 
 /// Announces the new bytes of the segment to the stream; `false` when there are none to read.
 #[inline(always)]
-fn place(http: &mut Http<'_>, stream: *mut Stream, segment: &Segment, direction: u32) -> bool {
+fn place(http: &mut Http<'_>, segment: &Segment, direction: u32) -> bool {
+    let stream = http.stream;
     let mut len = segment.len;
     let mut payload = segment.payload;
     let mut sequence = segment.sequence;
@@ -171,16 +175,20 @@ fn place(http: &mut Http<'_>, stream: *mut Stream, segment: &Segment, direction:
         let jump = ahead as u64 + u64::from(len);
         if blind != u64::MAX {
             if blind >= jump {
-                Stream::leap(stream, jump, http);
+                Stream::leap(stream, jump);
                 // SAFETY: as above.
                 unsafe { (*stream).next = sequence.wrapping_add(len) };
                 return false;
             }
             if direction == INGRESS && reorder::keep(http.ctx, http.socket, next, ahead as u32, payload, len) {
+                // SAFETY: as above.
+                unsafe { (*http.connection).stashed = 1 };
                 return false;
             }
             reorder::clear(http.socket);
-            Stream::lose(stream, http);
+            if Stream::lose(stream) == event::LOSS {
+                http.lost();
+            }
         }
     }
     // SAFETY: as above.
@@ -189,34 +197,57 @@ fn place(http: &mut Http<'_>, stream: *mut Stream, segment: &Segment, direction:
         (*http.source).stash = 0;
     }
     Stream::begin(stream, sequence, u64::from(len));
-    http.append(stream);
+    http.append();
     true
 }
 
 /// Reads what was announced, and whatever waits behind it in the stash.
 #[inline(always)]
-fn read(http: &mut Http<'_>, stream: *mut Stream, direction: u32) {
-    for _ in 0..TURNS {
-        if Stream::turn(stream, http) {
+fn read(http: &Http<'_>, direction: u32) {
+    for _ in 0..SCANS {
+        let event = gait_scan(http.ctx.skb.skb, direction);
+        if event == event::MORE {
             continue;
         }
-        if direction == EGRESS {
+        if event == event::END {
+            // SAFETY: the kernel frees the value no sooner than the program has ended.
+            if direction == EGRESS || unsafe { (*http.connection).stashed } == 0 {
+                return;
+            }
+        }
+        if gait_handle(http.ctx.skb.skb, direction, event) == event::END {
             return;
         }
-        // SAFETY: the pointers are into the connection, which the kernel frees no sooner than the program has ended.
-        let next = unsafe { (*stream).next };
-        let Some((offset, len)) = reorder::take(http.socket, next) else { return };
-        // SAFETY: as above.
-        unsafe {
-            (*http.source).base = u64::from(offset);
-            (*http.source).stash = 1;
-        }
-        Stream::begin(stream, next, u64::from(len));
-        http.append(stream);
     }
-    if Stream::unread(stream) {
-        Stream::lose(stream, http);
+    if Stream::unread(http.stream) && Stream::lose(http.stream) == event::LOSS {
+        http.stats.add(counter::DESYNCS);
     }
+}
+
+/// Reads the announced segment of the packet's connection up to the next event.
+///
+/// A function of its own, with the context as its only pointer, so that the verifier looks at it once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn gait_scan(skb: *mut __sk_buff, direction: u32) -> u32 {
+    let ctx = SkBuffContext::new(skb);
+    let Some(mut http) = Http::of(&ctx, direction) else { return event::END };
+    Stream::scan(http.stream, &mut http)
+}
+
+/// Deals with an event of the packet's connection; gives `END` when nothing is left to read.
+///
+/// A function of its own for the same reason as [`gait_scan`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn gait_handle(skb: *mut __sk_buff, direction: u32, event: u32) -> u32 {
+    let ctx = SkBuffContext::new(skb);
+    let Some(mut http) = Http::of(&ctx, direction) else { return event::END };
+    if event == event::END {
+        return if http.unstash() { event::MORE } else { event::END };
+    }
+    Stream::handle(http.stream, event, &mut http);
+    event::MORE
 }
 
 /// A packet in the light of its connection.
@@ -224,11 +255,59 @@ struct Http<'a> {
     ctx: &'a SkBuffContext,
     socket: *mut bpf_sock,
     connection: *mut Connection,
+    stream: *mut Stream,
     source: *mut connection::Source,
     stats: Counters,
 }
 
-impl Http<'_> {
+impl<'a> Http<'a> {
+    #[inline(always)]
+    fn new(
+        ctx: &'a SkBuffContext,
+        socket: *mut bpf_sock,
+        connection: *mut Connection,
+        direction: u32,
+        stats: Counters,
+    ) -> Self {
+        // SAFETY: the kernel frees the value no sooner than the program has ended, and the index is 0 or 1.
+        unsafe {
+            let index = ((*connection).flip ^ direction) as usize & 1;
+            let stream = (&raw mut (*connection).streams).cast::<Stream>().add(index);
+            let source = (&raw mut (*connection).sources).cast::<connection::Source>().add(index);
+            Self { ctx, socket, connection, stream, source, stats }
+        }
+    }
+
+    /// The packet's connection, found anew.
+    #[inline(always)]
+    fn of(ctx: &'a SkBuffContext, direction: u32) -> Option<Self> {
+        let socket = socket(ctx);
+        if socket.is_null() {
+            return None;
+        }
+        let connection = stored(&CONNECTIONS, socket)?;
+        Some(Self::new(ctx, socket, connection, direction, Stats::here()?))
+    }
+
+    /// Announces what waits in the stash behind the bytes read, if anything does.
+    #[inline(always)]
+    fn unstash(&mut self) -> bool {
+        // SAFETY: the pointers are into the connection, which the kernel frees no sooner than the program has ended.
+        let next = unsafe { (*self.stream).next };
+        let Some((offset, len)) = reorder::take(self.socket, next) else { return false };
+        // SAFETY: as above.
+        unsafe {
+            (*self.source).base = u64::from(offset);
+            (*self.source).stash = 1;
+            if reorder::is_empty(self.socket) {
+                (*self.connection).stashed = 0;
+            }
+        }
+        Stream::begin(self.stream, next, u64::from(len));
+        self.append();
+        true
+    }
+
     /// Copies bytes of the segment; `len` must be provably 1 to 1024 and `to` have room for them.
     #[inline(always)]
     fn copy(&self, from: u64, to: *mut u8, len: u32) -> bool {
@@ -240,7 +319,7 @@ impl Http<'_> {
                 return bpf_skb_load_bytes(raw(self.ctx), from as u32, to.cast(), len) == 0;
             }
             let Some(stash) = stored(&STASHES, self.socket) else { return false };
-            let data = (&raw const (*stash).data).cast::<u8>().add(from as usize & 4095);
+            let data = (&raw const (*stash).data).cast::<u8>().add(bound::offset::<4096>(from));
             bpf_probe_read_kernel(to.cast(), len, data.cast()) == 0
         }
     }
@@ -265,7 +344,8 @@ impl Http<'_> {
 
     /// Adds the segment's bytes to the head under way, if there is one.
     #[inline(always)]
-    fn append(&mut self, stream: *mut Stream) {
+    fn append(&mut self) {
+        let stream = self.stream;
         if !Stream::in_head(stream) || Stream::is_response(stream) {
             return;
         }
@@ -287,8 +367,8 @@ impl Http<'_> {
         // SAFETY: masked, the offset is inside the first half of the head's room and the length no longer than the
         // second half.
         unsafe {
-            let to = (&raw mut (*slot).head).cast::<u8>().add(carried as usize & (HEAD_BYTES - 1));
-            let checked = core::hint::black_box((len as u32 - 1) & (HEAD_BYTES as u32 - 1)) + 1;
+            let to = (&raw mut (*slot).head).cast::<u8>().add(bound::offset::<{ HEAD_BYTES as u64 }>(carried));
+            let checked = bound::length::<{ HEAD_BYTES as u64 }>(len);
             if self.copy(from, to, checked) {
                 (*self.connection).carried = carried + len;
                 (*slot).record.head_len = (carried + len) as u16;
@@ -334,8 +414,8 @@ impl Http<'_> {
             let cpu = bpf_get_smp_processor_id();
             (*record).cpu = cpu;
             (*record).sequence = self.stats.next_sequence();
-            let carried = u32::from((*record).head_len).wrapping_sub(1) & (HEAD_BYTES as u32 - 1);
-            let len = u64::from(core::hint::black_box(carried)) + 1 + RECORD_BYTES as u64;
+            let carried = bound::length::<{ HEAD_BYTES as u64 }>(u64::from((*record).head_len));
+            let len = u64::from(carried) + RECORD_BYTES as u64;
             let ring = core::ptr::from_ref(ring(cpu)).cast_mut().cast();
             let filled = bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA));
             let half = ring_half();
@@ -370,7 +450,7 @@ impl Surroundings for Http<'_> {
     #[inline(always)]
     fn load(&mut self, stream: *mut Stream, from: u64, len: u64) -> bool {
         const _: () = assert!(LOAD <= 512);
-        let checked = core::hint::black_box((len as u32 - 1) & 511) + 1;
+        let checked = bound::length::<512>(len);
         // SAFETY: the window has room for 512 bytes behind what is carried.
         let to = unsafe { (&raw mut (*stream).window).cast::<u8>().add(stream::CARRY) };
         self.copy(from, to, checked)
@@ -488,9 +568,6 @@ impl Surroundings for Http<'_> {
             (*self.connection).carried = u64::MAX;
         }
     }
-
-    #[inline(always)]
-    fn message_end(&mut self, _stream: *mut Stream) {}
 
     #[inline(always)]
     fn waiting(&mut self) -> bool {

@@ -2,6 +2,7 @@
 
 use aya_ebpf::{bindings::bpf_sock, helpers::generated::bpf_skb_load_bytes, programs::SkBuffContext};
 
+use crate::bound;
 use crate::maps::{STASHES, raw, stored, stored_or_new};
 
 /// Bytes that a stash covers, from its base on.
@@ -40,9 +41,9 @@ pub(crate) fn keep(ctx: &SkBuffContext, socket: *mut bpf_sock, next: u32, ahead:
         for i in 0..PIECES {
             let span = &raw mut (*stash).spans[i];
             if (*span)[0] == (*span)[1] {
-                let to = (&raw mut (*stash).data).cast::<u8>().add((offset & (SPAN - 1)) as usize);
-                let len = core::hint::black_box((len - 1) & (SPAN - 1)) + 1;
-                if bpf_skb_load_bytes(raw(ctx), payload, to.cast(), len) != 0 {
+                let to = (&raw mut (*stash).data).cast::<u8>().add(bound::offset::<{ SPAN as u64 }>(u64::from(offset)));
+                let checked = bound::length::<{ SPAN as u64 }>(u64::from(len));
+                if bpf_skb_load_bytes(raw(ctx), payload, to.cast(), checked) != 0 {
                     return false;
                 }
                 (*span)[0] = start;
@@ -79,6 +80,13 @@ pub(crate) fn take(socket: *mut bpf_sock, next: u32) -> Option<(u32, u32)> {
         }
     }
     None
+}
+
+/// Whether nothing is kept.
+#[inline(always)]
+pub(crate) fn is_empty(socket: *mut bpf_sock) -> bool {
+    // SAFETY: as in `keep`.
+    stored(&STASHES, socket).is_none_or(|stash| unsafe { (*stash).pieces } == 0)
 }
 
 /// Forgets every piece.

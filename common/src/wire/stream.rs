@@ -1,11 +1,12 @@
 //! The framing of one direction of an HTTP/1 connection: where each message begins and ends.
 //!
-//! [`Stream::segment`] announces the next bytes in order, [`Stream::turn`] advances by one small step (a word of a
-//! line, a header's name, a digit, a whole body) until it says that the segment is used up. The kernel runs exactly
-//! this code over packets, which explains its form: one flat loop, no recursion, every index masked just before use,
-//! and all that changes from turn to turn kept in memory and read with `read_volatile`. The verifier knows nothing
-//! about a value loaded from a map, so every path of a turn ends in the same state and costs are linear in the number
-//! of turns; a value held in a register would multiply them.
+//! [`Stream::begin`] announces the next bytes in order. [`Stream::scan`] reads them, in small turns (a word of a line, a
+//! header's name, a digit, a whole body), up to the next [`event`], which [`Stream::handle`] deals with; so on, until
+//! the segment is used up. The kernel runs exactly this code over packets, which explains its form: no nested loops,
+//! every index masked just before use, and all that changes from turn to turn kept in memory and read with
+//! `read_volatile`. The verifier knows nothing about a value loaded from a map, so every path of a turn ends in the
+//! same state; a value held in a register would multiply its work. Scanning and handling are two functions because
+//! the verifier looks at each only once that way.
 //!
 //! Message framing follows RFC 9112 section 6.3. When it cannot be followed (bytes missing, nonsense), the stream is
 //! [`LOST`] and starts again at the next segment that begins like a message.
@@ -68,8 +69,10 @@ pub const WINDOW: usize = 512;
 pub const LOAD: u64 = (WINDOW - CARRY) as u64;
 /// Words may be read up to this far behind the window's last byte.
 const SLACK: usize = 32;
-/// Turns that a segment may take. A segment that needs more is cut off and its stream is [`LOST`].
-pub const TURNS: u32 = 420;
+/// Turns that one scan takes at most.
+const TURNS: u32 = 48;
+/// Scans that a segment may take. What a segment holds beyond them is not read and its stream is [`LOST`].
+pub const SCANS: u32 = 96;
 
 /// Bytes needed to tell whether a message begins.
 const START_BYTES: u64 = 16;
@@ -86,6 +89,20 @@ pub mod verdict {
     pub const LAST: u32 = 2;
 }
 
+/// Why a scan stopped.
+pub mod event {
+    /// It has read its share; scan again.
+    pub const MORE: u32 = 0;
+    /// The segment is used up.
+    pub const END: u32 = 1;
+    /// A message begins.
+    pub const START: u32 = 2;
+    /// A head is complete.
+    pub const HEAD: u32 = 3;
+    /// The message boundary was lost.
+    pub const LOSS: u32 = 4;
+}
+
 /// What surrounds a stream: where its bytes come from and who wants to know about messages.
 pub trait Surroundings {
     /// Copies `len` (1 to [`LOAD`]) bytes of the segment, from offset `from`, to the window at [`CARRY`].
@@ -97,8 +114,6 @@ pub trait Surroundings {
     fn response(&mut self, stream: *mut Stream, status: u32) -> u32;
     /// A head is complete; it had `total` bytes.
     fn head_end(&mut self, stream: *mut Stream, total: u32);
-    /// A message is complete.
-    fn message_end(&mut self, stream: *mut Stream);
     /// Whether a request waits for its response.
     fn waiting(&mut self) -> bool;
     /// The message boundary was lost.
@@ -145,6 +160,9 @@ pub struct Stream {
     pub done: u32,
     /// Whether `next` is known.
     pub placed: u32,
+    /// Method or status of the message that begins.
+    found: u32,
+    unused: u32,
     /// The bytes looked at: carried ones right before [`CARRY`], loaded ones behind it.
     pub window: [u8; WINDOW + SLACK],
 }
@@ -273,6 +291,8 @@ impl Stream {
             heads: 0,
             done: 0,
             placed: 0,
+            found: 0,
+            unused: 0,
             window: [0; WINDOW + SLACK],
         }
     }
@@ -348,12 +368,12 @@ impl Stream {
 
     /// Accounts for `len` blind bytes (no more than [`Self::blind`]) without seeing them.
     #[inline(always)]
-    pub fn leap(stream: *mut Self, len: u64, to: &mut impl Surroundings) {
+    pub fn leap(stream: *mut Self, len: u64) {
         if get!(stream.state) == BYTES {
             let remaining = get!(stream.remaining) - len;
             set!(stream.remaining = remaining);
             if remaining == 0 {
-                Self::bytes_end(stream, to);
+                Self::bytes_end(stream);
             }
         }
     }
@@ -369,13 +389,14 @@ impl Stream {
 
     /// Gives up the message boundary, for bytes are missing.
     #[inline(always)]
-    pub fn lose(stream: *mut Self, to: &mut impl Surroundings) {
+    pub fn lose(stream: *mut Self) -> u32 {
         let state = get!(stream.state);
-        if state != LOST && state != OPAQUE {
-            set!(stream.state = LOST);
-            to.lost();
-        }
         Self::forget(stream);
+        if state == LOST || state == OPAQUE {
+            return event::END;
+        }
+        set!(stream.state = LOST);
+        event::LOSS
     }
 
     /// Ends HTTP on this stream.
@@ -433,21 +454,33 @@ impl Stream {
         to.load(stream, at, len)
     }
 
-    /// Takes one step; `false` when the segment is used up.
+    /// Reads on to the next [`event`].
     ///
     /// `stream` must point to a stream that nothing else uses meanwhile.
     #[inline(always)]
-    pub fn turn(stream: *mut Self, to: &mut impl Surroundings) -> bool {
+    pub fn scan(stream: *mut Self, to: &mut impl Surroundings) -> u32 {
+        for _ in 0..TURNS {
+            let event = Self::turn(stream, to);
+            if event != event::MORE {
+                return event;
+            }
+        }
+        event::MORE
+    }
+
+    /// Takes one step.
+    #[inline(always)]
+    fn turn(stream: *mut Self, to: &mut impl Surroundings) -> u32 {
         let state = get!(stream.state);
         let have = get!(stream.fill).wrapping_sub(get!(stream.pos));
         let rest = get!(stream.len).wrapping_sub(get!(stream.at));
         if state == BYTES {
-            return Self::skip_bytes(stream, have, rest, to);
+            return Self::skip_bytes(stream, have, rest);
         }
         let guess = state == LOST || state == UNTIL_CLOSE;
         if state == OPAQUE || (guess && get!(stream.at) != 0) {
             Self::forget(stream);
-            return false;
+            return event::END;
         }
         let need = match state {
             START | LOST | UNTIL_CLOSE => START_BYTES,
@@ -456,11 +489,10 @@ impl Stream {
         };
         if have < need && rest != 0 {
             if !Self::refill(stream, to) {
-                Self::lose(stream, to);
-                return false;
+                return Self::lose(stream);
             }
             if !guess {
-                return true;
+                return event::MORE;
             }
         }
         let pos = get!(stream.pos);
@@ -470,22 +502,33 @@ impl Stream {
                 set!(stream.pos = get!(stream.mark));
                 set!(stream.state = LINE);
             }
-            return false;
+            return event::END;
         }
         match state {
             START | LOST | UNTIL_CLOSE => Self::start(stream, state, pos, have, to),
             LENGTH => Self::length(stream, pos),
             CODING => Self::coding(stream, pos),
             SIZE => Self::size(stream, pos),
-            _ => Self::line(stream, state, pos, have, to),
+            _ => Self::line(stream, state, pos, have),
+        }
+    }
+
+    /// Deals with the event that a scan ended with.
+    #[inline(always)]
+    pub fn handle(stream: *mut Self, event: u32, to: &mut impl Surroundings) {
+        match event {
+            event::START => Self::started(stream, to),
+            event::HEAD => Self::head_end(stream, to),
+            event::LOSS => to.lost(),
+            _ => {}
         }
     }
 
     #[inline(always)]
-    fn skip_bytes(stream: *mut Self, have: u64, rest: u64, to: &mut impl Surroundings) -> bool {
+    fn skip_bytes(stream: *mut Self, have: u64, rest: u64) -> u32 {
         let all = have.wrapping_add(rest);
         if all == 0 {
-            return false;
+            return event::END;
         }
         let remaining = get!(stream.remaining);
         let take = if remaining < all { remaining } else { all };
@@ -498,42 +541,41 @@ impl Stream {
         }
         set!(stream.remaining = remaining.wrapping_sub(take));
         if take == remaining {
-            Self::bytes_end(stream, to);
+            Self::bytes_end(stream);
         }
-        true
+        event::MORE
     }
 
     #[inline(always)]
-    fn bytes_end(stream: *mut Self, to: &mut impl Surroundings) {
+    fn bytes_end(stream: *mut Self) {
         if get!(stream.flags) & IN_CHUNKS != 0 {
             set!(stream.token = 0);
             set!(stream.state = SIZE);
         } else {
-            Self::message_end(stream, to);
+            Self::message_end(stream);
         }
     }
 
     #[inline(always)]
-    fn message_end(stream: *mut Self, to: &mut impl Surroundings) {
+    fn message_end(stream: *mut Self) {
         set!(stream.state = START);
         set!(stream.done = get!(stream.done).wrapping_add(1));
-        to.message_end(stream);
     }
 
     /// A message begins here, or the boundary is lost.
     #[inline(always)]
-    fn start(stream: *mut Self, state: u32, pos: u64, have: u64, to: &mut impl Surroundings) -> bool {
+    fn start(stream: *mut Self, state: u32, pos: u64, have: u64, to: &mut impl Surroundings) -> u32 {
         let first = word_at(stream, pos);
         let guess = state != START;
         if !guess && (first & 0xff == u64::from(b'\r') || first & 0xff == u64::from(b'\n')) {
             set!(stream.pos = pos.wrapping_add(1));
-            return true;
+            return event::MORE;
         }
         if have < START_BYTES {
             if guess {
                 Self::forget(stream);
             }
-            return false;
+            return event::END;
         }
         let second = word_at(stream, pos.wrapping_add(8));
         let kind = get!(stream.flags) & RESPONSES;
@@ -541,51 +583,57 @@ impl Stream {
         if found == 0 || (guess && kind != 0 && !to.waiting()) {
             if guess {
                 Self::forget(stream);
-            } else {
-                Self::lose(stream, to);
+                return event::END;
             }
-            return false;
+            return Self::lose(stream);
         }
-        let mut flags = if guess { kind | GUESSED } else { kind };
-        set!(stream.flags = flags);
+        set!(stream.found = found);
+        set!(stream.flags = if guess { kind | GUESSED } else { kind });
+        set!(stream.state = SKIP);
+        event::START
+    }
+
+    /// Tells of a message that begins at the next unread byte.
+    #[inline(always)]
+    fn started(stream: *mut Self, to: &mut impl Surroundings) {
         let offset = Self::offset(stream);
+        let found = get!(stream.found);
         set!(stream.head = get!(stream.segment).wrapping_add(offset as u32));
         set!(stream.begun = get!(stream.begun).wrapping_add(1));
-        if kind == 0 {
+        if get!(stream.flags) & RESPONSES == 0 {
             let carried = if offset > u64::from(u32::MAX) { offset.wrapping_neg() } else { 0 };
-            to.request(stream, found, pos, carried, offset.wrapping_add(carried));
-        } else {
-            let meaning = to.response(stream, found);
-            if found < 200 || found == 204 || found == 304 || meaning & verdict::BODILESS != 0 {
-                flags |= BODILESS;
-            }
-            if meaning & verdict::LAST != 0 {
-                flags |= LAST;
-            }
-            set!(stream.flags = flags);
+            to.request(stream, found, get!(stream.pos), carried, offset.wrapping_add(carried));
+            return;
         }
-        set!(stream.state = SKIP);
-        true
+        let meaning = to.response(stream, found);
+        let mut flags = get!(stream.flags);
+        if found < 200 || found == 204 || found == 304 || meaning & verdict::BODILESS != 0 {
+            flags |= BODILESS;
+        }
+        if meaning & verdict::LAST != 0 {
+            flags |= LAST;
+        }
+        set!(stream.flags = flags);
     }
 
     /// At a line's beginning or inside a line: looks at its name, or goes on to its end.
     #[inline(always)]
-    fn line(stream: *mut Self, state: u32, pos: u64, have: u64, to: &mut impl Surroundings) -> bool {
+    fn line(stream: *mut Self, state: u32, pos: u64, have: u64) -> u32 {
         let first = word_at(stream, pos);
         let byte = first & 0xff;
         let mut next = if state == PEEK { PEEK } else { SKIP };
         if state == LINE {
             if byte == u64::from(b'\n') {
                 set!(stream.pos = pos.wrapping_add(1));
-                return Self::head_end(stream, to);
+                return Self::lines_end(stream);
             }
             if byte == u64::from(b'\r') {
                 if have < 2 {
-                    return false;
+                    return event::END;
                 }
                 if first >> 8 & 0xff == u64::from(b'\n') {
                     set!(stream.pos = pos.wrapping_add(2));
-                    return Self::head_end(stream, to);
+                    return Self::lines_end(stream);
                 }
             }
             let small = byte | 0x20;
@@ -594,7 +642,7 @@ impl Stream {
                     set!(stream.mark = pos);
                     next = PEEK;
                 } else if Self::name(stream, word::lower(first), pos) {
-                    return true;
+                    return event::MORE;
                 }
             }
         }
@@ -602,7 +650,7 @@ impl Stream {
         if found < 8 && found < have {
             set!(stream.pos = pos.wrapping_add(found).wrapping_add(1));
             if state == EXTENSION {
-                return Self::size_end(stream, to);
+                return Self::size_end(stream);
             }
             set!(stream.state = LINE);
         } else {
@@ -611,7 +659,7 @@ impl Stream {
                 set!(stream.state = next);
             }
         }
-        true
+        event::MORE
     }
 
     /// Whether the line at `pos` has a name that matters; if so, goes on to its value.
@@ -641,7 +689,7 @@ impl Stream {
     }
 
     #[inline(always)]
-    fn length(stream: *mut Self, pos: u64) -> bool {
+    fn length(stream: *mut Self, pos: u64) -> u32 {
         let byte = byte_at(stream, pos);
         let token = get!(stream.token);
         let digit = byte.wrapping_sub(u64::from(b'0'));
@@ -659,11 +707,11 @@ impl Stream {
         } else if byte != u64::from(b' ') && byte != u64::from(b'\t') && byte != u64::from(b'\r') {
             set!(stream.flags = get!(stream.flags) | BAD);
         }
-        true
+        event::MORE
     }
 
     #[inline(always)]
-    fn coding(stream: *mut Self, pos: u64) -> bool {
+    fn coding(stream: *mut Self, pos: u64) -> u32 {
         const LAST_CODING: u64 = u64::from_be_bytes(*b"\0chunked");
         let byte = byte_at(stream, pos);
         set!(stream.pos = pos.wrapping_add(1));
@@ -677,11 +725,11 @@ impl Stream {
         } else if byte != u64::from(b' ') && byte != u64::from(b'\t') && byte != u64::from(b'\r') {
             set!(stream.token = get!(stream.token) << 8 | byte | 0x20);
         }
-        true
+        event::MORE
     }
 
     #[inline(always)]
-    fn size(stream: *mut Self, pos: u64) -> bool {
+    fn size(stream: *mut Self, pos: u64) -> u32 {
         let byte = byte_at(stream, pos);
         let digits = get!(stream.token);
         // The first step of a size finds what is left of the previous one.
@@ -696,15 +744,14 @@ impl Stream {
         } else {
             set!(stream.state = EXTENSION);
         }
-        true
+        event::MORE
     }
 
     /// A chunk's size line is complete.
     #[inline(always)]
-    fn size_end(stream: *mut Self, to: &mut impl Surroundings) -> bool {
+    fn size_end(stream: *mut Self) -> u32 {
         if get!(stream.token) == 0 {
-            Self::lose(stream, to);
-            return false;
+            return Self::lose(stream);
         }
         let size = get!(stream.remaining);
         if size == 0 {
@@ -716,39 +763,45 @@ impl Stream {
             set!(stream.flags = get!(stream.flags) | IN_CHUNKS);
             set!(stream.state = BYTES);
         }
-        true
+        event::MORE
     }
 
-    /// An empty line was read: the body follows, or the message is complete.
+    /// An empty line was read: the end of a head, or of a message's trailers.
     #[inline(always)]
-    fn head_end(stream: *mut Self, to: &mut impl Surroundings) -> bool {
-        let flags = get!(stream.flags);
-        if flags & TRAILER != 0 {
-            Self::message_end(stream, to);
-            return true;
+    fn lines_end(stream: *mut Self) -> u32 {
+        if get!(stream.flags) & TRAILER == 0 {
+            return event::HEAD;
         }
+        Self::message_end(stream);
+        event::MORE
+    }
+
+    /// A head is complete: the body follows, or the next message.
+    #[inline(always)]
+    fn head_end(stream: *mut Self, to: &mut impl Surroundings) {
+        let flags = get!(stream.flags);
+        let length = get!(stream.length);
         let end = get!(stream.segment).wrapping_add(Self::offset(stream) as u32);
         set!(stream.heads = get!(stream.heads).wrapping_add(1));
         to.head_end(stream, end.wrapping_sub(get!(stream.head)));
-        let length = get!(stream.length);
+        let is_request = flags & RESPONSES == 0;
         if flags & LAST != 0 {
             set!(stream.state = OPAQUE);
         } else if flags & BODILESS != 0 {
-            Self::message_end(stream, to);
-        } else if flags & BAD != 0 {
-            Self::lose(stream, to);
-            return false;
+            Self::message_end(stream);
+        } else if flags & BAD != 0 || (is_request && flags & CODED != 0) {
+            Self::lose(stream);
+            to.lost();
         } else if flags & CHUNKED != 0 {
             set!(stream.token = 0);
             set!(stream.state = SIZE);
         } else if flags & CODED == 0 && flags & HAS_LENGTH != 0 && length != 0 {
             set!(stream.remaining = length);
             set!(stream.state = BYTES);
-        } else if flags & RESPONSES == 0 || (flags & CODED == 0 && flags & HAS_LENGTH != 0) {
-            Self::message_end(stream, to);
+        } else if is_request || (flags & CODED == 0 && flags & HAS_LENGTH != 0) {
+            Self::message_end(stream);
         } else {
             set!(stream.state = UNTIL_CLOSE);
         }
-        true
     }
 }
