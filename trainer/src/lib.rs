@@ -4,6 +4,7 @@
 //! calibrates a model ([`markov`], [`counts`], [`patterns`] with [`mine`], [`timing`]), and [`score`] and [`evaluate`] judge
 //! sessions by it. [`cli`] is the command line.
 
+pub mod calibrate;
 pub mod cli;
 pub mod corpus;
 pub mod counts;

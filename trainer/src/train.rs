@@ -2,16 +2,17 @@
 //!
 //! Everything is fitted on all sessions, but calibrated by cross-fitting: the sessions are dealt into folds by their
 //! caller, and each fold is judged by a model of the others. So the thresholds come from sessions that the judging
-//! model has not seen, and no session is lost for learning.
+//! model has not seen, and no session is lost for learning. Only outliers are: logs are never clean, and what stands out
+//! far from all other sessions must not become normal by having been recorded ([`calibrate::outliers`]).
 
 use anyhow::{Result, ensure};
 use gait_common::call::Nanos;
-use gait_common::detect::{CalibrationData, Detector, Evidence, Part, SessionState, Tail};
 use gait_common::interface::{InterfaceId, Interfaces, Naming};
 use gait_common::model::{Meta, Model, ModelData};
 use gait_common::sequence::{SECOND, Timing};
 use rayon::prelude::*;
 
+use crate::calibrate::{self, Judged};
 use crate::corpus::{self, Choice, Corpus, Input, Session};
 use crate::counts;
 use crate::ingest::ReadReport;
@@ -25,6 +26,8 @@ pub struct TrainParams {
     pub order: usize,
     /// Share of normal sessions that may be flagged.
     pub false_alarm_rate: f64,
+    /// Share of the sessions that may be left out as outliers.
+    pub max_outliers: f64,
     /// Idle time that ends a session.
     pub session_idle: Nanos,
     /// The operation gap; derived from the data when not given.
@@ -44,6 +47,7 @@ impl Default for TrainParams {
         Self {
             order: 3,
             false_alarm_rate: 0.001,
+            max_outliers: 0.01,
             session_idle: 1800 * SECOND,
             operation_gap: None,
             naming: Naming::default(),
@@ -68,6 +72,11 @@ impl TrainParams {
             self.false_alarm_rate
         );
         ensure!(
+            (0.0..0.5).contains(&self.max_outliers),
+            "the share of outliers must be at least 0 and below 0.5, not {}",
+            self.max_outliers
+        );
+        ensure!(
             self.operation_gap.is_none_or(|gap| gap <= self.session_idle),
             "the operation gap must not be longer than the session's idle time"
         );
@@ -82,17 +91,14 @@ pub struct Trained {
     pub model: ModelData,
     /// What was read.
     pub report: ReadReport,
+    /// Sessions left out because they stand out too far to be normal.
+    pub outliers: usize,
 }
 
 /// Groups of sessions that are calibrated against models of the others.
 const FOLDS: usize = 5;
 /// Sessions on which the back-off is tuned, at most.
 const TUNED: usize = 2000;
-/// The smallest difference that means something, per [`Part`], for those that normal sessions hardly ever show.
-const LEAST_SCALE: [f32; Part::ALL.len()] = [1.0, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0, 0.05];
-/// The same for the score.
-const LEAST_SCORE_SCALE: f32 = 0.5;
-
 /// Trains a model.
 ///
 /// # Errors
@@ -113,13 +119,15 @@ pub fn train(input: &Input, params: &TrainParams) -> Result<Trained> {
         timing,
         ..ModelData::default()
     };
-    Ok(Trained { model: fit(&corpus, base, params)?, report: survey.report })
+    let (model, outliers) = fit(&corpus, &base, params)?;
+    Ok(Trained { model, report: survey.report, outliers })
 }
 
 fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {
     let parameters = [
         ("order", params.order.to_string()),
         ("false_alarm_rate", params.false_alarm_rate.to_string()),
+        ("max_outliers", params.max_outliers.to_string()),
         ("min_support", params.patterns.min_support.to_string()),
         ("cosine_share", params.patterns.cosine_share.to_string()),
         ("folds", FOLDS.to_string()),
@@ -136,21 +144,53 @@ fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {
     }
 }
 
-/// Learns from all sessions and calibrates on folds.
-fn fit(corpus: &Corpus, base: ModelData, params: &TrainParams) -> Result<ModelData> {
-    let fold = |session: &Session| fold_of(corpus.callers[session.caller as usize].as_bytes(), params.seed);
-    let backoff = tune(corpus, fold, base.interfaces.len() as u32, params.order);
-    let judged: Vec<Vec<Judged>> = (0..FOLDS)
+/// Learns from the sessions and calibrates on folds, twice: what stands out too far the first time is left out the
+/// second.
+fn fit(corpus: &Corpus, base: &ModelData, params: &TrainParams) -> Result<(ModelData, usize)> {
+    let folds: Vec<usize> = corpus
+        .sessions
+        .iter()
+        .map(|session| fold_of(corpus.callers[session.caller as usize].as_bytes(), params.seed))
+        .collect();
+    let all: Vec<usize> = (0..corpus.sessions.len()).collect();
+    let backoff = tune(corpus, &folds, base.interfaces.len() as u32, params.order);
+    let judged = cross_judge(corpus, base, &all, &folds, &backoff, params)?;
+    let outliers = calibrate::outliers(&judged, params.max_outliers);
+    let (kept, judged) = if outliers.is_empty() {
+        (all, judged)
+    } else {
+        let kept: Vec<usize> = all.into_iter().filter(|at| outliers.binary_search(at).is_err()).collect();
+        let judged = cross_judge(corpus, base, &kept, &folds, &backoff, params)?;
+        (kept, judged)
+    };
+    let mut model = learn(corpus, base, &kept, &backoff, params)?;
+    model.calibration = calibrate::calibrate(&judged, params.false_alarm_rate);
+    Ok((model, outliers.len()))
+}
+
+/// Judges each of the chosen sessions by a model of those in the other folds.
+fn cross_judge(
+    corpus: &Corpus,
+    base: &ModelData,
+    chosen: &[usize],
+    folds: &[usize],
+    backoff: &[f64],
+    params: &TrainParams,
+) -> Result<Vec<Judged>> {
+    let judge_fold = |fold| -> Result<Vec<Judged>> {
+        let (held_out, others): (Vec<usize>, Vec<usize>) = chosen.iter().partition(|&&at| folds[at] == fold);
+        let model = Model::new(learn(corpus, base, &others, backoff, params)?)?;
+        Ok(held_out.into_iter().map(|at| Judged::new(corpus, at, &model)).collect())
+    };
+    let mut judged: Vec<Judged> = (0..FOLDS)
         .into_par_iter()
-        .map(|held_out| {
-            let model = learn(corpus, &base, |session| fold(session) != held_out, &backoff, params)?;
-            judge(corpus, model, |session| fold(session) == held_out)
-        })
-        .collect::<Result<_>>()?;
-    let judged: Vec<Judged> = judged.into_iter().flatten().collect();
-    let mut model = learn(corpus, &base, |_| true, &backoff, params)?;
-    model.calibration = calibrate(&judged, params.false_alarm_rate);
-    Ok(model)
+        .map(judge_fold)
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .flatten()
+        .collect();
+    judged.sort_by_key(|judged| judged.session);
+    Ok(judged)
 }
 
 fn fold_of(caller: &[u8], seed: u64) -> usize {
@@ -160,16 +200,15 @@ fn fold_of(caller: &[u8], seed: u64) -> usize {
     ((hash ^ hash >> 32) % FOLDS as u64) as usize
 }
 
-fn tune(corpus: &Corpus, fold: impl Fn(&Session) -> usize, interfaces: u32, order: usize) -> Vec<f64> {
+/// The back-off strengths that suit the first fold best.
+fn tune(corpus: &Corpus, folds: &[usize], interfaces: u32, order: usize) -> Vec<f64> {
     let mut counter = Counter::new(order);
     let mut held_out = Vec::new();
-    for session in &corpus.sessions {
-        if fold(session) == 0 {
-            if held_out.len() < TUNED {
-                held_out.push(corpus.interfaces(session).collect());
-            }
-        } else {
+    for (session, &fold) in corpus.sessions.iter().zip(folds) {
+        if fold > 0 {
             counter.add(marked(corpus, session), session.complete, corpus.witness(session));
+        } else if held_out.len() < TUNED {
+            held_out.push(corpus.interfaces(session).collect());
         }
     }
     counter.tune(&held_out, interfaces)
@@ -179,11 +218,11 @@ fn tune(corpus: &Corpus, fold: impl Fn(&Session) -> usize, interfaces: u32, orde
 fn learn(
     corpus: &Corpus,
     base: &ModelData,
-    chosen: impl Fn(&Session) -> bool,
+    chosen: &[usize],
     backoff: &[f64],
     params: &TrainParams,
 ) -> Result<ModelData> {
-    let sessions = || corpus.sessions.iter().filter(|session| chosen(session));
+    let sessions = || chosen.iter().map(|&at| &corpus.sessions[at]);
     // What was not captured whole says nothing about how long or how often.
     let whole = || sessions().filter(|session| !corpus.has_gap(session));
     let mut counter = Counter::new(params.order);
@@ -203,73 +242,4 @@ fn learn(
 /// A session's interfaces, each with whether something was lost just before it.
 fn marked<'a>(corpus: &'a Corpus, session: &Session) -> impl Iterator<Item = (InterfaceId, bool)> + 'a {
     corpus.steps(session).iter().map(|step| (step.interface, step.gap))
-}
-
-/// A held-out session as a model of the others sees it.
-struct Judged {
-    evidence: Evidence,
-    /// Summed surprise after each operation, with the number of steps.
-    surprise: Vec<(f64, u32)>,
-}
-
-fn judge(corpus: &Corpus, model: ModelData, chosen: impl Fn(&Session) -> bool + Sync) -> Result<Vec<Judged>> {
-    let model = Model::new(model)?;
-    let detector = Detector::new(&model);
-    let judge = |session: &Session| {
-        let mut state = SessionState::default();
-        let mut surprise = Vec::new();
-        for operation in corpus.operations(session) {
-            detector.observe(&mut state, operation);
-            surprise.push(state.surprise());
-        }
-        if session.complete {
-            detector.end(&mut state);
-            surprise.push(state.surprise());
-        }
-        Judged { evidence: state.evidence(), surprise }
-    };
-    Ok(corpus.sessions.iter().filter(|session| chosen(session)).map(judge).collect())
-}
-
-/// The calibration for what held-out sessions showed.
-fn calibrate(judged: &[Judged], false_alarm_rate: f64) -> CalibrationData {
-    let (step_mean, step_deviation) = step_surprise(judged);
-    let uncalibrated = CalibrationData { step_mean, step_deviation, ..CalibrationData::default() };
-    let evidence: Vec<Evidence> = judged
-        .iter()
-        .map(|judged| {
-            let mut evidence = judged.evidence;
-            let flow = judged.surprise.iter().map(|&(bits, steps)| uncalibrated.flow(bits, steps));
-            evidence.0[Part::UnusualFlow as usize] = flow.fold(0.0, f32::max);
-            evidence
-        })
-        .collect();
-    let tail = |part: &Part| {
-        let sample: Vec<f32> = evidence.iter().map(|evidence| evidence.get(*part)).collect();
-        Tail::fit(&sample, LEAST_SCALE[*part as usize])
-    };
-    let mut data =
-        CalibrationData { tails: Part::ALL.iter().map(tail).collect(), false_alarm_rate, ..uncalibrated };
-    let scores: Vec<f32> = evidence.iter().map(|evidence| data.score(evidence) as f32).collect();
-    data.score = Tail::fit(&scores, LEAST_SCORE_SCALE);
-    data.threshold = f64::from(data.score.amount(-false_alarm_rate.log10())).max(f64::MIN_POSITIVE);
-    data
-}
-
-/// Mean surprise of a step over the held-out sessions, and its deviation such that a session of n steps deviates by
-/// its square root.
-fn step_surprise(judged: &[Judged]) -> (f64, f64) {
-    let whole: Vec<(f64, f64)> = judged
-        .iter()
-        .filter_map(|judged| judged.surprise.last())
-        .filter(|(_, steps)| *steps > 0)
-        .map(|&(bits, steps)| (bits, f64::from(steps)))
-        .collect();
-    let steps: f64 = whole.iter().map(|(_, steps)| steps).sum();
-    if steps == 0.0 {
-        return (0.0, 0.0);
-    }
-    let mean = whole.iter().map(|(bits, _)| bits).sum::<f64>() / steps;
-    let deviation = whole.iter().map(|(bits, steps)| (bits - steps * mean).powi(2) / steps).sum::<f64>();
-    (mean, (deviation / whole.len() as f64).sqrt().max(0.1))
 }
