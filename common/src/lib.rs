@@ -1,7 +1,8 @@
 //! What Gait's agent and trainer share.
 //!
 //! The code that names interfaces, builds sequences and scores them is one and the same on both sides: what was
-//! trained is what runs. Nothing here does I/O, reads a clock or draws randomness; time and bytes are passed in.
+//! trained is what runs. Nothing here does I/O, reads a clock or draws randomness; time and bytes are passed in. The
+//! one exception is behind a feature of its own: `ingest` opens the logs and spools that training and replay read.
 //! Read in this order, the modules are the data flow: a [`call`] of a [`caller`] is named ([`interface`]), joins a
 //! [`sequence`], is scored against a [`model`] ([`detect`]) and may end as a [`finding`]; [`pipeline`] runs the
 //! chain. [`wire`] alone is compiled into the kernel side, without `std`.
@@ -25,5 +26,7 @@ pub mod detect;
 pub mod finding;
 #[cfg(feature = "std")]
 pub mod pipeline;
+#[cfg(feature = "ingest")]
+pub mod ingest;
 #[cfg(feature = "spool")]
 pub mod spool;

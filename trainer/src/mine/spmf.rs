@@ -25,7 +25,7 @@ const MAX_LINE: usize = 64 << 20;
 pub fn read(bytes: impl Read, database: &mut Database) -> Result<()> {
     let mut lines = Lines::new(bytes, MAX_LINE);
     let mut number = 0;
-    while let Some(line) = lines.next()? {
+    while let Some(line) = lines.next_line()? {
         number += 1;
         let Line::Text(line) = line else { bail!("line {number} is longer than {MAX_LINE} bytes") };
         if line.trim_ascii_start().is_empty() || matches!(line[0], b'#' | b'%' | b'@') {

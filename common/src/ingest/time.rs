@@ -1,6 +1,6 @@
 //! Timestamps of logs, to nanoseconds since the Unix epoch.
 
-use gait_common::call::Nanos;
+use crate::call::Nanos;
 use jiff::Timestamp;
 
 const SECOND: Nanos = 1_000_000_000;

@@ -12,7 +12,7 @@
 
 use std::borrow::Cow;
 
-use gait_common::call::{Call, Process};
+use crate::call::{Call, Process};
 
 use super::json::{self, Value};
 use super::{Malformed, Record, Scratch};

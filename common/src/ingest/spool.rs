@@ -1,4 +1,4 @@
-//! The agent's spool: Parquet files, as [`gait_common::spool`] describes them.
+//! The agent's spool: Parquet files, as [`crate::spool`] describes them.
 //!
 //! An input may be the spool's directory, the one of its calls, or single files. A file that cannot be read is an error:
 //! the agent writes whole files, so one is damaged or is not of a spool.
@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use gait_common::spool::{CALLS, Calls, VERSION_KEY};
+use crate::spool::{CALLS, Calls, VERSION_KEY};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use gait_common::call::Nanos;
+use crate::call::Nanos;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::{Malformed, access, time};

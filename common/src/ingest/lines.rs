@@ -11,7 +11,7 @@ const BLOCK: usize = 256 << 10;
 const EXCERPT: usize = 256;
 
 /// One line.
-pub(crate) enum Line<'a> {
+pub enum Line<'a> {
     /// Without its line end (`\n` or `\r\n`).
     Text(&'a [u8]),
     /// The beginning of a line that is longer than the bound.
@@ -19,7 +19,7 @@ pub(crate) enum Line<'a> {
 }
 
 /// Reads lines one after the other.
-pub(crate) struct Lines<R> {
+pub struct Lines<R> {
     stream: R,
     max_line: usize,
     buffer: Vec<u8>,
@@ -31,12 +31,16 @@ pub(crate) struct Lines<R> {
 }
 
 impl<R: Read> Lines<R> {
-    pub(crate) fn new(stream: R, max_line: usize) -> Self {
+    /// Reads the lines of `stream`; one longer than `max_line` bytes is skipped, and only its beginning shown.
+    pub fn new(stream: R, max_line: usize) -> Self {
         Lines { stream, max_line, buffer: vec![0; BLOCK], from: 0, to: 0, at_start: true, at_end: false }
     }
 
     /// The next line; a last line needs no line end. `None` at the end of the stream.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    ///
+    /// # Errors
+    /// When the stream cannot be read.
+    pub fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
         if self.at_start {
             self.skip_byte_order_mark()?;
         }
@@ -146,7 +150,7 @@ mod tests {
         }
         let mut lines = Lines::new(Slow(bytes, step), max_line);
         let mut out = Vec::new();
-        while let Some(line) = lines.next().expect("memory can be read") {
+        while let Some(line) = lines.next_line().expect("memory can be read") {
             out.push(match line {
                 Line::Text(text) => (true, text.to_vec()),
                 Line::TooLong(text) => (false, text.to_vec()),
@@ -166,9 +170,9 @@ mod tests {
     #[test]
     fn a_line_of_any_length_costs_bounded_memory() {
         let mut lines = Lines::new(io::repeat(b'x').take(50 << 20).chain(&b"\nshort\n"[..]), 1000);
-        assert!(matches!(lines.next(), Ok(Some(Line::TooLong(text))) if text.len() == EXCERPT));
-        assert!(matches!(lines.next(), Ok(Some(Line::Text(b"short")))));
-        assert!(matches!(lines.next(), Ok(None)));
+        assert!(matches!(lines.next_line(), Ok(Some(Line::TooLong(text))) if text.len() == EXCERPT));
+        assert!(matches!(lines.next_line(), Ok(Some(Line::Text(b"short")))));
+        assert!(matches!(lines.next_line(), Ok(None)));
         assert!(lines.buffer.len() <= 2 * BLOCK);
     }
 

@@ -90,7 +90,7 @@ fn formats_are_known_by_name() {
 
 #[test]
 fn a_spool_is_read_as_it_was_written() {
-    use gait_common::spool::{CALLS, Extra, Rows, VERSION, VERSION_KEY, schema};
+    use crate::spool::{CALLS, Extra, Rows, VERSION, VERSION_KEY, schema};
     use parquet::arrow::ArrowWriter;
     use parquet::file::metadata::KeyValue;
     use parquet::file::properties::WriterProperties;

@@ -16,7 +16,7 @@
 
 use std::borrow::Cow;
 
-use gait_common::call::{Call, Nanos};
+use crate::call::{Call, Nanos};
 
 use super::json::{self, Value};
 use super::time::Stamps;
@@ -127,7 +127,7 @@ fn last_address(list: Cow<'_, str>) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gait_common::call::Process;
+    use crate::call::Process;
     use proptest::prelude::*;
 
     fn check(line: &str, forwarded: bool, want: Call<'_>) {

@@ -9,7 +9,7 @@
 //! carry whole seconds and no duration. Of "combined" the referrer must begin, but nothing behind the size is used.
 //! A request that is not HTTP (`-`, the bytes of a TLS handshake) is [`Malformed::NotHttp`].
 
-use gait_common::call::Call;
+use crate::call::Call;
 use memchr::{memchr, memchr2};
 
 use super::time::Stamps;
