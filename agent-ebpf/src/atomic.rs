@@ -21,7 +21,9 @@ pub(crate) unsafe fn add(at: *mut u64, value: u64) {
 pub(crate) unsafe fn fetch_add(at: *mut u64, value: u64) -> u64 {
     let mut old = value;
     // SAFETY: by the caller.
-    unsafe { asm!("{old} = atomic_fetch_add((u64 *)({at} + 0), {old})", at = in(reg) at, old = inout(reg) old) };
+    unsafe {
+        asm!("{old} = atomic_fetch_add((u64 *)({at} + 0), {old})", at = in(reg) at, old = inout(reg) old)
+    };
     old
 }
 

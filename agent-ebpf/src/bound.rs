@@ -9,7 +9,9 @@ use core::arch::asm;
 #[inline(always)]
 fn hidden(mut value: u64) -> u64 {
     // SAFETY: copies a register to itself; without any instruction the kernel would refuse the line table.
-    unsafe { asm!("{value} = {value}", value = inout(reg) value, options(pure, nomem, nostack, preserves_flags)) };
+    unsafe {
+        asm!("{value} = {value}", value = inout(reg) value, options(pure, nomem, nostack, preserves_flags))
+    };
     value
 }
 

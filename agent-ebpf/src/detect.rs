@@ -8,14 +8,14 @@ use aya_ebpf::{
 use gait_common::wire::{
     counter,
     exchange::{MIDWAY, ROLE_CLIENT, ROLE_SERVER},
-    stream::{self, Stream},
+    stream,
 };
 
 use crate::{
     connection::{Flow, HTTP, MUTED, Tuple},
     maps::{
-        CGROUPS, CONNECTIONS, Counters, SERVED, by_cgroup, client_role, leave_place, port_captured, raw, server_role,
-        stored_or_new, take_place, waived,
+        CGROUPS, CONNECTIONS, Counters, SERVED, by_cgroup, client_role, leave_place, port_captured, raw,
+        server_role, stored_or_new, take_place, waived,
     },
     packet::{EGRESS, INGRESS, Segment, addresses, load},
 };
@@ -45,10 +45,18 @@ pub(crate) fn segment(
 ) -> bool {
     let role = match kind(ctx, segment) {
         Kind::Request => {
-            if direction == INGRESS { ROLE_SERVER } else { ROLE_CLIENT }
+            if direction == INGRESS {
+                ROLE_SERVER
+            } else {
+                ROLE_CLIENT
+            }
         }
         Kind::Response => {
-            if direction == EGRESS { ROLE_SERVER } else { ROLE_CLIENT }
+            if direction == EGRESS {
+                ROLE_SERVER
+            } else {
+                ROLE_CLIENT
+            }
         }
         Kind::Tls => {
             mute(flow, stats, counter::TLS);
@@ -161,8 +169,8 @@ fn follow(
     // SAFETY: as in `mute`; the kernel checks the socket.
     unsafe {
         let c = connection;
-        Stream::open(&raw mut (*c).streams[0], 0);
-        Stream::open(&raw mut (*c).streams[1], stream::RESPONSES);
+        (*c).streams[0].open(0);
+        (*c).streams[1].open(stream::RESPONSES);
         (*c).flip = u32::from(role == ROLE_CLIENT);
         let tcp = bpf_tcp_sock(socket);
         if !tcp.is_null() {

@@ -26,8 +26,8 @@ use crate::{
     connection::{self, Connection, HTTP, MUTED, Slot},
     detect,
     maps::{
-        CONNECTIONS, FLOWS, QUEUED, QueueKey, STASHES, Counters, Stats, current_thread_known, head_limit, raw, ring, ring_half,
-        socket, state_hook, stored, stored_or_new,
+        CONNECTIONS, Counters, FLOWS, QUEUED, QueueKey, STASHES, Stats, current_thread_known, head_limit,
+        raw, ring, ring_half, socket, state_hook, stored, stored_or_new,
     },
     packet::{self, EGRESS, INGRESS, Segment},
     reorder,
@@ -127,11 +127,11 @@ fn payload(
         }
     }
     let mut http = Http::new(ctx, socket, connection, direction, stats);
-    let before = Stream::is_lost(http.stream);
+    let before = http.stream().is_lost();
     if place(&mut http, segment, direction) {
         read(&http, direction);
     }
-    if !before && Stream::is_lost(http.stream) {
+    if !before && http.stream().is_lost() {
         debug!(ctx, "message boundary lost on port {}", segment.destination_port);
     }
     if direction == INGRESS {
@@ -149,7 +149,7 @@ fn place(http: &mut Http<'_>, segment: &Segment, direction: u32) -> bool {
     // SAFETY: the pointers are into the connection, which the kernel frees no sooner than the program has ended.
     unsafe {
         if (*http.connection).opaque != 0 {
-            Stream::end_http(stream);
+            http.stream().end_http();
             return false;
         }
         if (*stream).placed == 0 {
@@ -171,22 +171,23 @@ fn place(http: &mut Http<'_>, segment: &Segment, direction: u32) -> bool {
         sequence = next;
     } else if ahead > 0 {
         http.stats.add(counter::REORDERED);
-        let blind = Stream::blind(stream);
+        let blind = http.stream().blind();
         let jump = ahead as u64 + u64::from(len);
         if blind != u64::MAX {
             if blind >= jump {
-                Stream::leap(stream, jump);
+                http.stream().leap(jump);
                 // SAFETY: as above.
                 unsafe { (*stream).next = sequence.wrapping_add(len) };
                 return false;
             }
-            if direction == INGRESS && reorder::keep(http.ctx, http.socket, next, ahead as u32, payload, len) {
+            if direction == INGRESS && reorder::keep(http.ctx, http.socket, next, ahead as u32, payload, len)
+            {
                 // SAFETY: as above.
                 unsafe { (*http.connection).stashed = 1 };
                 return false;
             }
             reorder::clear(http.socket);
-            if Stream::lose(stream) == event::LOSS {
+            if http.stream().lose() == event::LOSS {
                 http.lost();
             }
         }
@@ -196,7 +197,7 @@ fn place(http: &mut Http<'_>, segment: &Segment, direction: u32) -> bool {
         (*http.source).base = u64::from(payload);
         (*http.source).stash = 0;
     }
-    Stream::begin(stream, sequence, u64::from(len));
+    http.stream().begin(sequence, u64::from(len));
     http.append();
     true
 }
@@ -219,7 +220,7 @@ fn read(http: &Http<'_>, direction: u32) {
             return;
         }
     }
-    if Stream::unread(http.stream) && Stream::lose(http.stream) == event::LOSS {
+    if http.stream().unread() && http.stream().lose() == event::LOSS {
         http.stats.add(counter::DESYNCS);
     }
 }
@@ -232,7 +233,7 @@ fn read(http: &Http<'_>, direction: u32) {
 extern "C" fn gait_scan(skb: *mut __sk_buff, direction: u32) -> u32 {
     let ctx = SkBuffContext::new(skb);
     let Some(mut http) = Http::of(&ctx, direction) else { return event::END };
-    Stream::scan(http.stream, &mut http)
+    http.stream().scan(&mut http)
 }
 
 /// Deals with an event of the packet's connection; gives `END` when nothing is left to read.
@@ -246,7 +247,7 @@ extern "C" fn gait_handle(skb: *mut __sk_buff, direction: u32, event: u32) -> u3
     if event == event::END {
         return if http.unstash() { event::MORE } else { event::END };
     }
-    Stream::handle(http.stream, event, &mut http);
+    http.stream().handle(event, &mut http);
     event::MORE
 }
 
@@ -278,6 +279,14 @@ impl<'a> Http<'a> {
         }
     }
 
+    /// The stream that the packet belongs to.
+    #[inline(always)]
+    fn stream(&self) -> &'static mut Stream {
+        // SAFETY: the kernel frees the value no sooner than the program has ended, and the lock of the side keeps
+        // every other program away from it.
+        unsafe { &mut *self.stream }
+    }
+
     /// The packet's connection, found anew.
     #[inline(always)]
     fn of(ctx: &'a SkBuffContext, direction: u32) -> Option<Self> {
@@ -303,7 +312,7 @@ impl<'a> Http<'a> {
                 (*self.connection).stashed = 0;
             }
         }
-        Stream::begin(self.stream, next, u64::from(len));
+        self.stream().begin(next, u64::from(len));
         self.append();
         true
     }
@@ -345,11 +354,11 @@ impl<'a> Http<'a> {
     /// Adds the segment's bytes to the head under way, if there is one.
     #[inline(always)]
     fn append(&mut self) {
-        let stream = self.stream;
-        if !Stream::in_head(stream) || Stream::is_response(stream) {
+        let stream = self.stream();
+        if !stream.in_head() || stream.is_response() {
             return;
         }
-        self.carry(Stream::segment_len(stream), 0);
+        self.carry(stream.segment_len(), 0);
     }
 
     /// Adds `len` bytes of the segment, from offset `from` on, to the current request's head, as far as there is room.
@@ -367,7 +376,8 @@ impl<'a> Http<'a> {
         // SAFETY: masked, the offset is inside the first half of the head's room and the length no longer than the
         // second half.
         unsafe {
-            let to = (&raw mut (*slot).head).cast::<u8>().add(bound::offset::<{ HEAD_BYTES as u64 }>(carried));
+            let to =
+                (&raw mut (*slot).head).cast::<u8>().add(bound::offset::<{ HEAD_BYTES as u64 }>(carried));
             let checked = bound::length::<{ HEAD_BYTES as u64 }>(len);
             if self.copy(from, to, checked) {
                 (*self.connection).carried = carried + len;
@@ -448,18 +458,18 @@ impl<'a> Http<'a> {
 
 impl Surroundings for Http<'_> {
     #[inline(always)]
-    fn load(&mut self, stream: *mut Stream, from: u64, len: u64) -> bool {
+    fn load(&mut self, stream: &mut Stream, from: u64, len: u64) -> bool {
         const _: () = assert!(LOAD <= 512);
         let checked = bound::length::<512>(len);
         // SAFETY: the window has room for 512 bytes behind what is carried.
-        let to = unsafe { (&raw mut (*stream).window).cast::<u8>().add(stream::CARRY) };
+        let to = unsafe { (&raw mut stream.window).cast::<u8>().add(stream::CARRY) };
         self.copy(from, to, checked)
     }
 
     #[inline(always)]
-    fn request(&mut self, stream: *mut Stream, method: u32, at: u64, carried: u64, from: u64) {
+    fn request(&mut self, stream: &mut Stream, method: u32, at: u64, carried: u64, from: u64) {
         self.stats.add(counter::REQUESTS);
-        if Stream::is_guessed(stream) {
+        if stream.is_guessed() {
             self.stats.add(counter::RESYNCS);
         }
         // SAFETY: as in `copy`.
@@ -503,7 +513,7 @@ impl Surroundings for Http<'_> {
     }
 
     #[inline(always)]
-    fn response(&mut self, _stream: *mut Stream, status: u32) -> u32 {
+    fn response(&mut self, _stream: &mut Stream, status: u32) -> u32 {
         if status < 200 && status != SWITCHING_PROTOCOLS {
             self.stats.add(counter::INTERIM);
             return verdict::BODILESS;
@@ -549,8 +559,8 @@ impl Surroundings for Http<'_> {
     }
 
     #[inline(always)]
-    fn head_end(&mut self, stream: *mut Stream, total: u32) {
-        if Stream::is_response(stream) {
+    fn head_end(&mut self, stream: &mut Stream, total: u32) {
+        if stream.is_response() {
             return;
         }
         let Some(slot) = self.current() else { return };
@@ -584,7 +594,7 @@ impl Surroundings for Http<'_> {
 impl Http<'_> {
     /// Writes what is known of a request that begins into its slot.
     #[inline(always)]
-    fn fill(&mut self, stream: *mut Stream, ordinal: u64, waiting: u64, at: u64, carried: u64, from: u64) {
+    fn fill(&mut self, stream: &mut Stream, ordinal: u64, waiting: u64, at: u64, carried: u64, from: u64) {
         let Some(slot) = self.current() else { return };
         // SAFETY: as in `copy`; the window has slack for the words read, the head has room for them.
         unsafe {
@@ -592,7 +602,7 @@ impl Http<'_> {
             (*record).request_ns = bpf_ktime_get_ns();
             (*record).ordinal = ordinal as u32;
             let mut flags = (*self.connection).midway as u16;
-            if Stream::is_guessed(stream) {
+            if stream.is_guessed() {
                 flags |= RESYNCED;
             }
             if waiting != 0 {
@@ -607,7 +617,7 @@ impl Http<'_> {
             let carried = if carried > FRONT { FRONT } else { carried };
             if carried != 0 {
                 for word in 0..FRONT / 8 {
-                    let bytes = Stream::word(stream, at.wrapping_add(word * 8));
+                    let bytes = stream.word(at.wrapping_add(word * 8));
                     (&raw mut (*slot).head).cast::<u64>().add(word as usize).write_unaligned(bytes);
                 }
             }
@@ -615,7 +625,7 @@ impl Http<'_> {
             (*record).head_len = carried as u16;
             (*record).head_total = carried as u32;
         }
-        let len = Stream::segment_len(stream).wrapping_sub(from);
+        let len = stream.segment_len().wrapping_sub(from);
         self.carry(len, from);
     }
 }

@@ -25,7 +25,14 @@ pub(crate) struct Stash {
 
 /// Keeps a segment that begins `ahead` bytes after the `next` expected one; `false` if it does not fit.
 #[inline(always)]
-pub(crate) fn keep(ctx: &SkBuffContext, socket: *mut bpf_sock, next: u32, ahead: u32, payload: u32, len: u32) -> bool {
+pub(crate) fn keep(
+    ctx: &SkBuffContext,
+    socket: *mut bpf_sock,
+    next: u32,
+    ahead: u32,
+    payload: u32,
+    len: u32,
+) -> bool {
     let Some(stash) = stored_or_new(&STASHES, socket) else { return false };
     // SAFETY: the kernel frees the value no sooner than the program has ended; arriving segments are serialised by
     // the connection's lock.
@@ -41,7 +48,9 @@ pub(crate) fn keep(ctx: &SkBuffContext, socket: *mut bpf_sock, next: u32, ahead:
         for i in 0..PIECES {
             let span = &raw mut (*stash).spans[i];
             if (*span)[0] == (*span)[1] {
-                let to = (&raw mut (*stash).data).cast::<u8>().add(bound::offset::<{ SPAN as u64 }>(u64::from(offset)));
+                let to = (&raw mut (*stash).data)
+                    .cast::<u8>()
+                    .add(bound::offset::<{ SPAN as u64 }>(u64::from(offset)));
                 let checked = bound::length::<{ SPAN as u64 }>(u64::from(len));
                 if bpf_skb_load_bytes(raw(ctx), payload, to.cast(), checked) != 0 {
                     return false;

@@ -51,3 +51,28 @@ fn wrk(workers: u32, path: &str, headers: &[&str]) -> anyhow::Result<()> {
 fn keep_alive_one_worker() -> anyhow::Result<()> {
     wrk(1, "/", &[])
 }
+
+#[test]
+fn keep_alive_two_workers() -> anyhow::Result<()> {
+    wrk(2, "/", &[])
+}
+
+#[test]
+fn closing_one_worker() -> anyhow::Result<()> {
+    wrk(1, "/", &["Connection: close"])
+}
+
+#[test]
+fn closing_two_workers() -> anyhow::Result<()> {
+    wrk(2, "/", &["Connection: close"])
+}
+
+#[test]
+fn files_by_sendfile() -> anyhow::Result<()> {
+    wrk(1, "/file", &[])
+}
+
+#[test]
+fn large_files_by_sendfile() -> anyhow::Result<()> {
+    wrk(2, "/big", &[])
+}
