@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use gait_common::ingest::{self, Format};
+
 use crate::config::{Config, Period};
-use crate::{check, exit, run};
+use crate::{check, exit, replay, run};
 
 /// Captures the HTTP exchanges of this host and reports callers that walk differently from what a model has learned.
 #[derive(Debug, Parser)]
@@ -32,6 +34,12 @@ enum Command {
   gait-agent check --config /etc/gait/gait.toml
   gait-agent check --json")]
     Check(Check),
+    /// Run recorded calls through the same pipeline, without the kernel and without root
+    #[command(after_help = "Examples:
+  gait-agent replay --format combined --model shop.gait --pretty /var/log/nginx/access.log
+  gait-agent replay --format spool --model shop.gait /var/lib/gait/spool
+  zcat access.log.*.gz | gait-agent replay --format common --model shop.gait -")]
+    Replay(Replay),
 }
 
 /// What every command that captures or judges is told.
@@ -80,6 +88,30 @@ struct Check {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct Replay {
+    #[command(flatten)]
+    common: Common,
+    /// Format of the input
+    #[arg(long, value_enum)]
+    format: Format,
+    /// Files, directories or globs; `-` is standard input. gzip and zstd are unpacked
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<String>,
+    /// Write what was counted, as JSON
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
+    /// Write findings on stdout for people, not as JSON
+    #[arg(long)]
+    pretty: bool,
+    /// Share of malformed lines above which reading fails, 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = ingest::Options::default().max_malformed)]
+    max_malformed: f64,
+    /// Take callers from X-Forwarded-For where the format has it (only behind a proxy that sets it)
+    #[arg(long)]
+    forwarded: bool,
+}
+
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     match dispatch(Cli::parse().command) {
@@ -103,6 +135,18 @@ fn dispatch(command: Command) -> Result<u8> {
             let text = if json { findings.json()? } else { findings.text() };
             std::io::stdout().write_all(text.as_bytes())?;
             Ok(findings.code())
+        }
+        Command::Replay(Replay { common, format, inputs, summary, pretty, max_malformed, forwarded }) => {
+            let reading = ingest::Options { max_malformed, forwarded, ..ingest::Options::default() };
+            replay::replay(&replay::Options {
+                config: common.read()?,
+                format,
+                inputs,
+                reading,
+                summary,
+                pretty,
+            })?;
+            Ok(exit::OK)
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Read in this order, the modules are the data flow: [`capture`] hands over exchanges, [`decode`] makes calls of them,
 //! the [`engine`] runs them through the pipeline of `gait-common`, and what comes out goes to the [`spool`] and to the
-//! sinks of [`report`]. [`run`](mod@run) starts and stops it all.
+//! sinks of [`report`]. [`run`](mod@run) starts and stops it all; [`replay`](mod@replay) does without the kernel.
 
 pub mod capture;
 pub mod check;
@@ -14,6 +14,7 @@ pub mod exit;
 pub mod host;
 pub mod key;
 pub mod model;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod spool;

@@ -20,20 +20,20 @@ pub struct Loaded {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("failed to read the model {}: {source}", path.display())]
+    #[error("failed to read the model {}: {reason}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The file's content is refused.
-    #[error("the model {} is refused: {source}", path.display())]
+    #[error("the model {} is refused: {reason}", path.display())]
     Refused {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: ModelError,
+        reason: ModelError,
     },
 }
 
@@ -42,7 +42,7 @@ pub enum LoadError {
 /// # Errors
 /// When the file cannot be read or is no sound model.
 pub fn load(path: &Path) -> Result<Loaded, LoadError> {
-    let unreadable = |source| LoadError::Unreadable { path: path.to_owned(), source };
+    let unreadable = |reason| LoadError::Unreadable { path: path.to_owned(), reason };
     let mut bytes = Vec::new();
     // One byte more, so that a file that is too large is refused as that and not as cut short.
     File::open(path)
@@ -50,7 +50,7 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
         .map_err(unreadable)?;
     let model = file::read(&bytes)
         .and_then(Model::new)
-        .map_err(|source| LoadError::Refused { path: path.to_owned(), source })?;
+        .map_err(|reason| LoadError::Refused { path: path.to_owned(), reason })?;
     Ok(Loaded { model: Arc::new(model), fingerprint: file::fingerprint(&bytes) })
 }
 

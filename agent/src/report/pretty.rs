@@ -4,13 +4,15 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anyhow::Result;
-use gait_common::finding::{Expected, Finding, NearestPattern};
+use gait_common::finding::{Expected, Finding, NearestPattern, Reason};
 use jiff::Timestamp;
 
 use super::{Options, Report, Sink};
 
 /// Steps shown before and after the offending one.
 const AROUND: usize = 4;
+/// Entries of a list that are shown to people; machines get them all.
+const SHOWN: usize = 4;
 
 #[derive(Debug)]
 struct Paragraphs;
@@ -46,7 +48,7 @@ pub fn paragraph(finding: &Finding) -> String {
         push(&mut out, format_args!(" at {}[{}]", printable(&finding.comm), finding.pid));
     }
     push(&mut out, format_args!(" (score {:.2}, threshold {:.2})\n", finding.score, finding.threshold));
-    push(&mut out, format_args!("  why:      {}\n", reasons(finding)));
+    push(&mut out, format_args!("  why:      {}\n", some(&each_reason(finding), "; ")));
     push(&mut out, format_args!("  walk:     {}\n", steps(finding)));
     if let Some(nearest) = &finding.nearest {
         push(&mut out, format_args!("  normally: {}\n", normally(nearest)));
@@ -62,9 +64,20 @@ pub fn paragraph(finding: &Finding) -> String {
 
 /// The reasons in one line, the weightiest first.
 pub(super) fn reasons(finding: &Finding) -> String {
-    let share = |share: f64| (share * 100.0).round();
-    let texts = finding.reasons.iter().map(|r| format!("{} ({} %)", printable(&r.text), share(r.share)));
-    texts.collect::<Vec<_>>().join("; ")
+    each_reason(finding).join("; ")
+}
+
+fn each_reason(finding: &Finding) -> Vec<String> {
+    let text = |r: &Reason| format!("{} ({:.0} %)", printable(&r.text), r.share * 100.0);
+    finding.reasons.iter().map(text).collect()
+}
+
+/// The first entries of a list, and how many more there are.
+fn some(entries: &[String], separator: &str) -> String {
+    match entries.len().checked_sub(SHOWN) {
+        None | Some(0) => entries.join(separator),
+        Some(more) => format!("{}{separator}{more} more", entries[..SHOWN].join(separator)),
+    }
 }
 
 /// The steps around the offending one, which stands between `>>` and `<<`.
@@ -90,9 +103,10 @@ pub(super) fn steps(finding: &Finding) -> String {
 
 fn normally(nearest: &NearestPattern) -> String {
     let path: Vec<_> = nearest.path.iter().map(|name| printable(name)).collect();
+    let edits: Vec<_> = nearest.edits.iter().map(|edit| printable(edit)).collect();
     let mut text = format!("{} ({:.0} % alike", path.join(", "), nearest.similarity * 100.0);
-    for edit in &nearest.edits {
-        push(&mut text, format_args!("; {}", printable(edit)));
+    if !edits.is_empty() {
+        push(&mut text, format_args!("; {}", some(&edits, "; ")));
     }
     text.push(')');
     text
