@@ -17,8 +17,9 @@
 //!
 //! **Closed and maximal.** Within the set of patterns that meet the parameters, a pattern is closed when no longer one
 //! that contains it has (at least) its support, and maximal when no longer one contains it at all. The first engine
-//! decides this for each pattern alone, by looking for an item that could be inserted somewhere (BIDE, Wang and Han, ICDE
-//! 2004, [`closure`]); the second one filters its result ([`filter`]).
+//! finds closed patterns directly, by looking for an item that could be inserted into each (BIDE, Wang and Han, ICDE
+//! 2004, [`closure`]), which also tells when none that begins with a pattern can be closed. All others are filtered out of
+//! more ([`filter`]).
 //!
 //! Results come in lexicographic order, whatever the number of threads. [`Params::max_patterns`] bounds the result, and
 //! there are bounds on length and on memory; a result that one of them cut short says so.
@@ -90,7 +91,9 @@ pub struct Params {
     /// How many elements a match may skip between two neighbours of the pattern: 0 for contiguous patterns, `None`
     /// for any number.
     pub max_gap: Option<u32>,
-    /// The most items in a pattern.
+    /// The most items in a pattern. Of closed patterns of that length it is not known whether a longer one has their support;
+    /// where there are single items and no gap bound, those are kept into which no item can be inserted that leaves the place
+    /// where they end as it is in every sequence. (Of a long way that all sequences go, this keeps the beginning.)
     pub max_length: Option<usize>,
     /// The item that patterns must begin with.
     pub first: Option<u32>,
@@ -192,15 +195,12 @@ pub fn mine(database: &Database, params: &Params) -> Result<Mined, Error> {
     params.check()?;
     let min_support = params.threshold(database.len());
     let dense = Dense::new(database, min_support)?;
-    let (patterns, complete) = if params.max_gap.is_none() && !dense.has_itemsets() {
-        project::mine(&dense, params, min_support)
-    } else {
-        let (mut patterns, complete) = general::mine(&dense, params, min_support);
-        if params.keep != Keep::All {
-            patterns = filter::filter(&patterns, params.keep);
-        }
-        (patterns, complete)
-    };
+    let simple = params.max_gap.is_none() && !dense.has_itemsets();
+    let engine = if simple { project::mine } else { general::mine };
+    let (mut patterns, complete) = engine(&dense, params, min_support);
+    if params.keep == Keep::Maximal || params.keep == Keep::Closed && !simple {
+        patterns = filter::filter(&patterns, params.keep);
+    }
     Ok(Mined { patterns: patterns.renamed(dense.names()), complete, min_support, sequences: database.len() })
 }
 

@@ -8,7 +8,8 @@
 //!   the pattern is not closed.
 //! - The same with the latest match *within the earliest*: the longer pattern ends where the pattern ends, so
 //!   every extension of the pattern has a longer one of the same support, and none is closed.
-//! - An item that occurs in the i-th period of enough sequences: the pattern is not maximal.
+//!
+//! A few sequences answer most questions: once no item is left that was in some period of all of them, the answer is no.
 
 use super::dense::Dense;
 use super::project::Rest;
@@ -21,12 +22,14 @@ pub(super) struct Checker<'a> {
     earliest: Vec<u32>,
     latest: Vec<u32>,
     /// Per period, the items that were in it in all sequences so far.
-    common: Vec<Vec<u32>>,
-    support: Vec<u32>,
-    touched: Vec<u32>,
+    candidates: Vec<Vec<u32>>,
+    /// By item, the last period it was seen in.
     seen: Vec<u64>,
     period: u64,
 }
+
+/// Of how many sequences the one with the fewest candidates is taken first.
+const LOOK_AHEAD: usize = 8;
 
 /// How far behind the latest match may reach.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,61 +40,46 @@ enum Reach {
 
 impl<'a> Checker<'a> {
     pub(super) fn new(dense: &'a Dense, first: Option<u32>) -> Self {
-        let items = dense.names().len();
         Checker {
             dense,
             first,
             earliest: Vec::new(),
             latest: Vec::new(),
-            common: Vec::new(),
-            support: vec![0; items],
-            touched: Vec::new(),
-            seen: vec![0; items],
+            candidates: Vec::new(),
+            seen: vec![0; dense.names().len()],
             period: 0,
         }
     }
 
     /// Whether some item can be inserted into the pattern in all of its sequences. (Behind its end is not looked at.)
     pub(super) fn is_redundant(&mut self, pattern: &[u32], rests: &[Rest]) -> bool {
-        self.has_common(pattern, rests, Reach::Sequence)
+        self.search(pattern, rests, Reach::Sequence)
     }
 
     /// Whether some item can be inserted into the pattern in all of its sequences, without moving the earliest place
     /// where it ends.
     pub(super) fn is_prefix_redundant(&mut self, pattern: &[u32], rests: &[Rest]) -> bool {
-        self.has_common(pattern, rests, Reach::EarliestMatch)
+        self.search(pattern, rests, Reach::EarliestMatch)
     }
 
-    fn has_common(&mut self, pattern: &[u32], rests: &[Rest], reach: Reach) -> bool {
-        if self.common.len() < pattern.len() {
-            self.common.resize_with(pattern.len(), Vec::new);
+    fn search(&mut self, pattern: &[u32], rests: &[Rest], reach: Reach) -> bool {
+        if self.candidates.len() < pattern.len() {
+            self.candidates.resize_with(pattern.len(), Vec::new);
         }
-        for (nth, rest) in rests.iter().enumerate() {
-            self.earliest.clear();
-            self.latest.clear();
-            self.matches(pattern, rest.sequence, reach);
+        let length = |nth: &usize| self.dense.range(rests[*nth].sequence as usize).len();
+        let shortest = (0..rests.len().min(LOOK_AHEAD)).min_by_key(length).unwrap_or(0);
+        let others = (0..rests.len()).filter(|&nth| nth != shortest);
+        let sequences = std::iter::once(shortest).chain(others).map(|nth| rests[nth].sequence);
+        for (before, sequence) in sequences.enumerate() {
+            self.match_ends(pattern, sequence, reach);
             let mut left = 0;
             for place in 0..pattern.len() {
-                if nth > 0 && self.common[place].is_empty() {
-                    continue;
+                if before == 0 {
+                    self.collect(sequence, place);
+                } else if !self.candidates[place].is_empty() {
+                    self.narrow(sequence, place);
                 }
-                self.period += 1;
-                let period = &self.dense.items()[self.range(rest.sequence, place, 0)];
-                let common = &mut self.common[place];
-                if nth == 0 {
-                    common.clear();
-                    for &item in period {
-                        let new =
-                            std::mem::replace(&mut self.seen[item as usize], self.period) != self.period;
-                        if new && (place > 0 || self.first.is_none_or(|first| first == item)) {
-                            common.push(item);
-                        }
-                    }
-                } else {
-                    period.iter().for_each(|&item| self.seen[item as usize] = self.period);
-                    common.retain(|&item| self.seen[item as usize] == self.period);
-                }
-                left += common.len();
+                left += self.candidates[place].len();
             }
             if left == 0 {
                 return false;
@@ -100,55 +88,45 @@ impl<'a> Checker<'a> {
         true
     }
 
-    /// Whether some item can be inserted into the pattern in at least `min_support` of its sequences. (Behind its end
-    /// is not looked at.)
-    pub(super) fn can_insert(&mut self, pattern: &[u32], rests: &[Rest], min_support: u32) -> bool {
-        self.earliest.clear();
-        self.latest.clear();
-        for rest in rests {
-            self.matches(pattern, rest.sequence, Reach::Sequence);
-        }
-        for place in 0..pattern.len() {
-            let mut found = false;
-            for (nth, rest) in rests.iter().enumerate() {
-                self.period += 1;
-                let range = self.range(rest.sequence, place, nth * pattern.len());
-                for &item in &self.dense.items()[range] {
-                    if self.seen[item as usize] != self.period {
-                        self.seen[item as usize] = self.period;
-                        if self.support[item as usize] == 0 {
-                            self.touched.push(item);
-                        }
-                        self.support[item as usize] += 1;
-                        found |= self.support[item as usize] >= min_support
-                            && (place > 0 || self.first.is_none_or(|first| first == item));
-                    }
-                }
-                if found {
-                    break;
-                }
-            }
-            self.touched.drain(..).for_each(|item| self.support[item as usize] = 0);
-            if found {
-                return true;
+    /// Makes all items of the first sequence's period candidates.
+    fn collect(&mut self, sequence: u32, place: usize) {
+        let period = self.period(sequence, place);
+        let candidates = &mut self.candidates[place];
+        candidates.clear();
+        self.period += 1;
+        for &item in period {
+            let new = std::mem::replace(&mut self.seen[item as usize], self.period) != self.period;
+            if new && (place > 0 || self.first.is_none_or(|first| first == item)) {
+                candidates.push(item);
             }
         }
-        false
     }
 
-    /// Where the period before the pattern's item at `place` lies, given where the sequence's matches are stored.
-    fn range(&self, sequence: u32, place: usize, stored: usize) -> std::ops::Range<usize> {
+    /// Keeps the candidates that are in the period of one more sequence.
+    fn narrow(&mut self, sequence: u32, place: usize) {
+        let period = self.period(sequence, place);
+        self.period += 1;
+        for &item in period {
+            self.seen[item as usize] = self.period;
+        }
+        self.candidates[place].retain(|&item| self.seen[item as usize] == self.period);
+    }
+
+    /// What lies between the earliest match of what is before a place and the latest match of what is behind.
+    fn period(&self, sequence: u32, place: usize) -> &'a [u32] {
+        let dense = self.dense;
         let from = match place {
-            0 => self.dense.range(sequence as usize).start,
-            _ => self.earliest[stored + place - 1] as usize + 1,
+            0 => dense.range(sequence as usize).start,
+            _ => self.earliest[place - 1] as usize + 1,
         };
-        from..self.latest[stored + place] as usize
+        &dense.items()[from..self.latest[place] as usize]
     }
 
-    /// Appends the earliest and the latest match of the pattern in one of its sequences.
-    fn matches(&mut self, pattern: &[u32], sequence: u32, reach: Reach) {
+    /// Finds the earliest and the latest match of the pattern in one of its sequences.
+    fn match_ends(&mut self, pattern: &[u32], sequence: u32, reach: Reach) {
         let range = self.dense.range(sequence as usize);
         let items = self.dense.items();
+        self.earliest.clear();
         let mut at = range.start;
         for &wanted in pattern {
             while items[at] != wanted {
@@ -158,14 +136,14 @@ impl<'a> Checker<'a> {
             at += 1;
         }
         let mut end = if reach == Reach::Sequence { range.end } else { at };
-        let stored = self.latest.len();
-        self.latest.resize(stored + pattern.len(), 0);
-        for (place, &wanted) in pattern.iter().enumerate().rev() {
+        self.latest.clear();
+        self.latest.resize(pattern.len(), 0);
+        for (latest, &wanted) in self.latest.iter_mut().zip(pattern).rev() {
             end -= 1;
             while items[end] != wanted {
                 end -= 1;
             }
-            self.latest[stored + place] = end as u32;
+            *latest = end as u32;
         }
     }
 }

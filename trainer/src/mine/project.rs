@@ -45,7 +45,8 @@ struct Extension {
 struct Level {
     extensions: Vec<Extension>,
     rests: Vec<Rest>,
-    /// The copied rests, if they were copied.
+    /// How many items were copied and are what the rests refer to; if 0, they refer to what they were taken from.
+    copied: usize,
     items: Vec<u32>,
 }
 
@@ -62,7 +63,7 @@ struct Text<'l> {
     alphabet: &'l [Extension],
 }
 
-/// All, closed, or maximal patterns over item numbers, and whether these are all.
+/// All patterns, the closed ones, or some that include the maximal ones, over item numbers; and whether these are all.
 pub(super) fn mine(dense: &Dense, params: &Params, min_support: u32) -> (Patterns, bool) {
     let first = params.first(dense);
     let text = marked(dense);
@@ -88,7 +89,7 @@ pub(super) fn mine(dense: &Dense, params: &Params, min_support: u32) -> (Pattern
     branches::run(branches.len(), params, dense.items().len(), || Search {
         min_support,
         keep: params.keep,
-        bounded: params.max_length.is_some(),
+        prunes: params.keep == Keep::Closed || params.keep == Keep::Maximal && params.max_length.is_none(),
         text,
         root: &root,
         branches: &branches,
@@ -172,21 +173,27 @@ impl Counter {
         }
         level.rests.clear();
         level.rests.resize(frequent, Rest::default());
-        level.items.clear();
         let copy = may_copy && frequent <= all / 2;
+        let mut copied = 0;
         for &rest in rests {
             let items = rest.of(text.items);
             if copy {
-                let from = level.items.len();
-                level
-                    .items
-                    .extend(items.iter().filter(|&&item| self.cursor[(item & !LAST) as usize] != INFREQUENT));
-                let copied = Rest { from: from as u32, to: level.items.len() as u32, ..rest };
-                self.sort(copied, &level.items[from..], &mut level.rests);
+                let from = copied;
+                if level.items.len() < from + items.len() {
+                    level.items.resize(2 * (from + items.len()), 0);
+                }
+                // Every item is written, and overwritten by the next one where it is not wanted: no branch to mispredict.
+                for &item in items {
+                    level.items[copied] = item;
+                    copied += usize::from(self.cursor[(item & !LAST) as usize] != INFREQUENT);
+                }
+                let rest = Rest { from: from as u32, to: copied as u32, ..rest };
+                self.sort(rest, &level.items[from..copied], &mut level.rests);
             } else {
                 self.sort(rest, items, &mut level.rests);
             }
         }
+        level.copied = copied;
     }
 
     /// Puts what is behind the first place of each frequent item where it belongs. `items` is what `rest` refers to.
@@ -211,8 +218,9 @@ impl Counter {
 struct Search<'a> {
     min_support: u32,
     keep: Keep,
-    /// Whether the parameters bound the length.
-    bounded: bool,
+    /// Whether to leave out what an item can be inserted into without moving its end. Where length is bounded, what is
+    /// maximal must be told from all frequent patterns.
+    prunes: bool,
     text: Text<'a>,
     root: &'a Level,
     branches: &'a [&'a Extension],
@@ -234,25 +242,20 @@ impl Search<'_> {
     /// Finds the pattern extended by an item, and everything that begins with it. `rests` is its projection.
     fn grow(&mut self, text: Text<'_>, item: u32, rests: &[Rest], found: &mut Found<'_>) {
         self.pattern.push(item);
-        if !self.is_hopeless(rests) {
-            let greatest = self.counter.count(text, rests);
-            if found.is_longest(self.pattern.len()) {
-                // Nothing longer may be found, so it is closed and maximal.
-                found.push(&self.pattern, &[], rests.len() as u32);
-                self.counter.clear(text);
-                if greatest >= self.min_support {
-                    found.note_longer();
-                }
-            } else {
-                if self.is_kept(rests, greatest) {
-                    found.push(&self.pattern, &[], rests.len() as u32);
-                }
-                if greatest >= self.min_support {
-                    self.grow_longer(text, rests, found);
-                } else {
-                    self.counter.clear(text);
-                }
+        let greatest = self.counter.count(text, rests);
+        let grows = greatest >= self.min_support;
+        let longest = found.is_longest(self.pattern.len());
+        let kept = if longest { !self.is_hopeless(rests) } else { self.is_kept(rests, greatest) };
+        if kept {
+            found.push(&self.pattern, &[], rests.len() as u32);
+        }
+        if longest || !grows || !kept && self.is_hopeless(rests) {
+            self.counter.clear(text);
+            if longest && kept && grows {
+                found.note_longer();
             }
+        } else {
+            self.grow_longer(text, rests, found);
         }
         self.pattern.pop();
     }
@@ -262,8 +265,8 @@ impl Search<'_> {
         let mut level = self.spare.pop().unwrap_or_default();
         self.counter.extend(text, rests, self.min_support, true, &mut level);
         let copied = Text { items: &level.items, alphabet: &level.extensions };
-        let text = if level.items.is_empty() { text } else { copied };
-        let entries = level.rests.len() + level.items.len();
+        let text = if level.copied > 0 { copied } else { text };
+        let entries = level.rests.len() + level.copied;
         if found.hold(entries) {
             for extension in &level.extensions {
                 if found.is_stopped() {
@@ -276,23 +279,20 @@ impl Search<'_> {
         self.spare.push(level);
     }
 
-    /// Whether no pattern that begins with this one is of the wanted kind. Where length is bounded that cannot be told: the
-    /// longer ones that contain those may be too long.
+    /// Whether no pattern that begins with this one is of the wanted kind.
     fn is_hopeless(&mut self, rests: &[Rest]) -> bool {
-        self.keep != Keep::All && !self.bounded && self.checker.is_prefix_redundant(&self.pattern, rests)
+        self.prunes && self.checker.is_prefix_redundant(&self.pattern, rests)
     }
 
-    /// Whether the pattern is of the wanted kind, given the greatest support of its extensions.
+    /// Whether the pattern is of the wanted kind, given the greatest support of its extensions. Of maximal ones too many are
+    /// kept: whether something can be inserted into them is cheaper to tell from all of them.
     fn is_kept(&mut self, rests: &[Rest], greatest: u32) -> bool {
         match self.keep {
             Keep::All => true,
             Keep::Closed => {
                 (greatest as usize) < rests.len() && !self.checker.is_redundant(&self.pattern, rests)
             }
-            Keep::Maximal => {
-                greatest < self.min_support
-                    && !self.checker.can_insert(&self.pattern, rests, self.min_support)
-            }
+            Keep::Maximal => greatest < self.min_support,
         }
     }
 }

@@ -56,6 +56,12 @@ fn brute_force(database: &[Elements], params: &Params) -> BTreeMap<Elements, u32
         }
     }
     let all = frequent.clone();
+    let simple = params.max_gap.is_none() && database.iter().flatten().all(|element| element.len() == 1);
+    if simple && params.keep == Keep::Closed {
+        frequent.retain(|pattern, _| {
+            Some(pattern.len()) != params.max_length || !is_dominated(database, pattern, params)
+        });
+    }
     let covered = |pattern: &Elements, support: u32| {
         all.iter().any(|(other, &other_support)| {
             other != pattern
@@ -69,6 +75,24 @@ fn brute_force(database: &[Elements], params: &Params) -> BTreeMap<Elements, u32
     };
     frequent.retain(|pattern, support| !covered(pattern, *support));
     frequent
+}
+
+/// Whether some item can be inserted into a pattern so that it still ends at the same place of every sequence.
+fn is_dominated(database: &[Elements], pattern: &Elements, params: &Params) -> bool {
+    let ends = |pattern: &Elements| -> Vec<Option<usize>> {
+        let end =
+            |sequence: &Elements| (0..=sequence.len()).find(|&end| supports(&sequence[..end], pattern, None));
+        database.iter().map(end).collect()
+    };
+    let own = ends(pattern);
+    let items: std::collections::BTreeSet<u32> = database.iter().flatten().flatten().copied().collect();
+    (0..pattern.len()).any(|place| {
+        items.iter().any(|&item| {
+            let mut longer = pattern.clone();
+            longer.insert(place, vec![item]);
+            params.first.is_none_or(|first| longer[0][0] == first) && ends(&longer) == own
+        })
+    })
 }
 
 fn database(sequences: &[Elements]) -> Database {
@@ -200,6 +224,18 @@ fn endless_repetition_is_cut_and_says_so() {
             assert!(longest > Some(100) && longest <= Some(Params::LONGEST));
         }
     }
+}
+
+/// What the model's pattern graphs need: of a way longer than the bound its beginning, not every part of it.
+#[test]
+fn a_long_way_is_cut_to_its_beginning() {
+    let mut database = Database::new();
+    (0..3).for_each(|_| database.push(0..40));
+    let params = Params { keep: Keep::Closed, max_length: Some(24), ..Params::new(Support::Share(1.0)) };
+    let mined = mine(&database, &params).expect("good parameters");
+    assert!(mined.complete);
+    let way: Vec<u32> = (0..24).collect();
+    assert_eq!(mined.patterns.iter().map(|pattern| pattern.items()).collect::<Vec<_>>(), [&way[..]]);
 }
 
 /// Item numbers near the end of their range take another way through the tables.
