@@ -45,7 +45,7 @@ pub struct Finding {
 pub struct Reason {
     /// The kind of evidence.
     pub part: Part,
-    /// Its share of the score, 0 to 1.
+    /// Its share of all evidence against the session, 0 to 1.
     pub share: f64,
     /// The reason in words.
     pub text: String,

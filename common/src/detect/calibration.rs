@@ -3,8 +3,10 @@
 //! Each part's amount becomes the tail probability it had among held-out normal sessions, as `-log10 P(amount >= x)`:
 //! 3 means one normal session in a thousand shows as much. Within what was observed this is the empirical tail;
 //! beyond it the tail is taken to fall exponentially with the mean excess of the top twentieth (peaks over threshold;
-//! Pickands, 1975, with shape 0). What exceeds [`COMMON`] is summed over the parts: evidence of several kinds counts
-//! for more than one kind alone, and everyday variation counts for nothing.
+//! Pickands, 1975, with shape 0). What exceeds [`COMMON`] counts: the strongest part whole, each further one by a
+//! [`FURTHER`]th. Several kinds of evidence count for more than one alone, but they are far from independent: a call
+//! that was never seen is rare, new and off every pattern at once, and adding these up would let harmless oddities
+//! outweigh a single clear sign.
 //!
 //! The threshold on the sum comes from held-out normal sessions in the same way, for a stated false-alarm rate.
 
@@ -14,6 +16,8 @@ use super::{Evidence, Part};
 
 /// Tail exponent up to which an amount is everyday variation: one normal session in ten shows it.
 const COMMON: f64 = 1.0;
+/// How much evidence counts beside a stronger kind.
+const FURTHER: f64 = 0.1;
 /// Knots kept of a tail.
 const KNOTS: usize = 64;
 /// No part alone counts for more than this.
@@ -156,7 +160,9 @@ impl CalibrationData {
 
     /// The score of all evidence.
     pub fn score(&self, evidence: &Evidence) -> f64 {
-        Part::ALL.iter().map(|&part| self.contribution(evidence, part)).sum()
+        let parts = Part::ALL.map(|part| self.contribution(evidence, part));
+        let most = parts.iter().copied().fold(0.0, f64::max);
+        most + FURTHER * (parts.iter().sum::<f64>() - most)
     }
 }
 

@@ -13,7 +13,7 @@ use super::{Context, Detector, END, Edit, Part, SessionState, align, collapse};
 const SHOWN: usize = 24;
 /// Expected calls listed.
 const EXPECTED: usize = 3;
-/// Evidence that adds less than this share of the score is not worth a reader's time.
+/// Evidence with less than this share of all is not worth a reader's time.
 const MIN_SHARE: f64 = 0.05;
 
 impl Detector<'_> {
@@ -32,9 +32,10 @@ impl Detector<'_> {
             .filter(|(_, amount)| *amount > 0.0)
             .collect();
         parts.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let total: f64 = parts.iter().map(|(_, amount)| amount).sum();
         let mut view = View { model: self.model, state, unknowns, ended, offending: None };
         view.offending = parts.first().and_then(|(part, _)| view.most_offending(*part));
-        let reasons = parts.iter().filter(|(_, amount)| *amount >= MIN_SHARE * verdict.score);
+        let reasons = parts.iter().filter(|(_, amount)| *amount >= MIN_SHARE * total);
         let first = shown_from(state.history.len(), view.offending);
         let shown = &state.history[first..state.history.len().min(first + SHOWN)];
         let steps = (first..).zip(shown).map(|(place, seen)| FindingStep {
@@ -54,11 +55,7 @@ impl Detector<'_> {
             score: verdict.score,
             threshold: verdict.threshold,
             reasons: reasons
-                .map(|&(part, amount)| Reason {
-                    part,
-                    share: amount / verdict.score,
-                    text: view.reason(part),
-                })
+                .map(|&(part, amount)| Reason { part, share: amount / total, text: view.reason(part) })
                 .collect(),
             steps: steps.collect(),
             earlier_steps: state.steps - (state.history.len() - first) as u32,
