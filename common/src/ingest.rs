@@ -1,12 +1,12 @@
 //! Reads calls and ready-made sequences from logs, files of many formats, and the agent's spool.
 //!
 //! [`read`] streams every record of every input to a visitor. Nothing is kept: a line is parsed in place, the
-//! record borrows from the read buffer, and in steady state no memory is allocated per line. Lines that cannot be
-//! read are counted by reason and a few are sampled; they are an error only when their share of all lines passes
-//! [`Options::max_malformed`].
+//! record borrows from the read buffer, and in steady state no memory is allocated per line. Lines that
+//! cannot be read are counted by reason and a few are sampled; they are an error only when their share of all
+//! lines passes [`Options::max_malformed`].
 //!
-//! A new line format is one file with a pure `fn parse(&[u8], &mut Scratch) -> Result<Record, Malformed>` and one
-//! entry in the table of [`Format`]s below.
+//! A new line format is one file with a pure `fn parse(&[u8], &mut Scratch) -> Result<Record, Malformed>` and
+//! one entry in the table of [`Format`]s below.
 
 pub mod access;
 pub mod calls;
@@ -148,7 +148,8 @@ pub struct Options {
     pub max_malformed: f64,
     /// How many malformed lines are kept as samples.
     pub samples: usize,
-    /// Take a caller from `X-Forwarded-For` where the format carries it. Only right behind a proxy that sets it.
+    /// Take a caller from `X-Forwarded-For` where the format carries it. Only right behind a proxy that sets
+    /// it.
     pub forwarded: bool,
 }
 

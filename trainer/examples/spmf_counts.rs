@@ -1,9 +1,10 @@
 //! Mines benchmark files of the SPMF library and holds the result against recorded ones: number of patterns,
 //! SHA-256 of the sorted "pattern #SUP: n" lines, and time.
 //!
-//! `cargo run --release -p gait-trainer --example spmf_counts -- DIRECTORY [closed|maximal]`, where the directory holds
-//! `counts.json` and `<dataset>.txt` files. The recorded results are all frequent patterns; closed and maximal ones are
-//! held against those of them that the definition leaves. Data sets whose file is absent are passed over.
+//! `cargo run --release -p gait-trainer --example spmf_counts -- DIRECTORY [closed|maximal]`, where the
+//! directory holds `counts.json` and `<dataset>.txt` files. The recorded results are all frequent patterns;
+//! closed and maximal ones are held against those of them that the definition leaves. Data sets whose file is
+//! absent are passed over.
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 
 use std::fs::File;
@@ -125,7 +126,8 @@ fn checksum(lines: &[String]) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Closed or maximal patterns by their definition: a pattern that one item less makes of a longer one is covered by it.
+/// Closed or maximal patterns by their definition: a pattern that one item less makes of a longer one is
+/// covered by it.
 fn filtered(all: &Mined, keep: Keep) -> Vec<String> {
     let mut covered = std::collections::HashSet::new();
     let supports: std::collections::HashMap<&[u32], u32> =

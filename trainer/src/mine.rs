@@ -1,28 +1,28 @@
 //! Frequent sequential patterns: PrefixSpan, with closed and maximal patterns, gaps and itemsets.
 //!
-//! A pattern is a sequence of items. A database sequence *supports* it when it holds the pattern's items in the same
-//! order, other items between them allowed; the pattern's support is the number of such sequences. [`mine`] finds all
-//! patterns of at least a given support.
+//! A pattern is a sequence of items. A database sequence *supports* it when it holds the pattern's items in
+//! the same order, other items between them allowed; the pattern's support is the number of such sequences.
+//! [`mine`] finds all patterns of at least a given support.
 //!
-//! **How.** A pattern is grown at its end (PrefixSpan, Pei et al., ICDE 2001). For each pattern the engine holds its
-//! *projection*: of every supporting sequence the part behind the first place where the pattern ends. The items that
-//! are frequent in the projection are exactly the extensions that are frequent, and their projections follow from it. Two engines
-//! do this:
+//! **How.** A pattern is grown at its end (PrefixSpan, Pei et al., ICDE 2001). For each pattern the engine
+//! holds its *projection*: of every supporting sequence the part behind the first place where the pattern
+//! ends. The items that are frequent in the projection are exactly the extensions that are frequent, and
+//! their projections follow from it. Two engines do this:
 //!
-//! - [`project`] for single items without a gap bound. It copies projections, leaving out items that are infrequent
-//!   there, so they shrink fast; and it marks each item's last place in a sequence once at the start, so that
-//!   counting distinct items is one addition per place.
-//! - [`general`] for itemsets and gap bounds, where the first place is not enough: it keeps all places where a
-//!   pattern ends.
+//! - `project` for single items without a gap bound. It copies projections, leaving out items that are
+//!   infrequent there, so they shrink fast; and it marks each item's last place in a sequence once at the
+//!   start, so that counting distinct items is one addition per place.
+//! - `general` for itemsets and gap bounds, where the first place is not enough: it keeps all places where
+//!   a pattern ends.
 //!
-//! **Closed and maximal.** Within the set of patterns that meet the parameters, a pattern is closed when no longer one
-//! that contains it has (at least) its support, and maximal when no longer one contains it at all. The first engine
-//! finds closed patterns directly, by looking for an item that could be inserted into each (BIDE, Wang and Han, ICDE
-//! 2004, [`closure`]), which also tells when none that begins with a pattern can be closed. All others are filtered out of
-//! more ([`filter`]).
+//! **Closed and maximal.** Within the set of patterns that meet the parameters, a pattern is closed when no
+//! longer one that contains it has (at least) its support, and maximal when no longer one contains it at all.
+//! The first engine finds closed patterns directly, by looking for an item that could be inserted into each
+//! (BIDE, Wang and Han, ICDE 2004, `closure`), which also tells when none that begins with a pattern can be
+//! closed. All others are filtered out of more (`filter`).
 //!
-//! Results come in lexicographic order, whatever the number of threads. [`Params::max_patterns`] bounds the result, and
-//! there are bounds on length and on memory; a result that one of them cut short says so.
+//! Results come in lexicographic order, whatever the number of threads. [`Params::max_patterns`] bounds the
+//! result, and there are bounds on length and on memory; a result that one of them cut short says so.
 
 mod branches;
 mod closure;
@@ -88,12 +88,13 @@ pub struct Params {
     pub min_support: Support,
     /// Which patterns to keep.
     pub keep: Keep,
-    /// How many elements a match may skip between two neighbours of the pattern: 0 for contiguous patterns, `None`
-    /// for any number.
+    /// How many elements a match may skip between two neighbours of the pattern: 0 for contiguous patterns,
+    /// `None` for any number.
     pub max_gap: Option<u32>,
-    /// The most items in a pattern. Of closed patterns of that length it is not known whether a longer one has their support;
-    /// where there are single items and no gap bound, those are kept into which no item can be inserted that leaves the place
-    /// where they end as it is in every sequence. (Of a long way that all sequences go, this keeps the beginning.)
+    /// The most items in a pattern. Of closed patterns of that length it is not known whether a longer one
+    /// has their support; where there are single items and no gap bound, those are kept into which no item
+    /// can be inserted that leaves the place where they end as it is in every sequence. (Of a long way that
+    /// all sequences go, this keeps the beginning.)
     pub max_length: Option<usize>,
     /// The item that patterns must begin with.
     pub first: Option<u32>,
@@ -174,12 +175,13 @@ pub enum Error {
 /// What was mined.
 #[derive(Clone, Debug)]
 pub struct Mined {
-    /// The patterns in lexicographic order (an item that joins the last element comes before one that follows it).
+    /// The patterns in lexicographic order (an item that joins the last element comes before one that follows
+    /// it).
     pub patterns: Patterns,
-    /// Whether these are all. False when there are more than [`Params::max_patterns`], when some are longer than
-    /// [`Params::LONGEST`], or when projections held too much memory to look at all longer ones. Patterns of an
-    /// incomplete result are frequent, with the right support; but a longer one that was not reached may contain
-    /// a closed or maximal one.
+    /// Whether these are all. False when there are more than [`Params::max_patterns`], when some are longer
+    /// than [`Params::LONGEST`], or when projections held too much memory to look at all longer ones.
+    /// Patterns of an incomplete result are frequent, with the right support; but a longer one that was not
+    /// reached may contain a closed or maximal one.
     pub complete: bool,
     /// The least support that was asked for, in sequences.
     pub min_support: u32,

@@ -5,9 +5,10 @@
 //! address   id user  time                         request                  status size [referrer   agent]
 //! ```
 //!
-//! The caller is the user, or the address where there is none. The time is taken as the request's start; these logs
-//! carry whole seconds and no duration. Of "combined" the referrer must begin, but nothing behind the size is used.
-//! A request that is not HTTP (`-`, the bytes of a TLS handshake) is [`Malformed::NotHttp`].
+//! The caller is the user, or the address where there is none. The time is taken as the request's start;
+//! these logs carry whole seconds and no duration. Of "combined" the referrer must begin, but nothing behind
+//! the size is used. A request that is not HTTP (`-`, the bytes of a TLS handshake) is
+//! [`Malformed::NotHttp`].
 
 use crate::call::Call;
 use memchr::{memchr, memchr2};
@@ -75,8 +76,8 @@ fn parse<'a>(line: &'a [u8], scratch: &'a mut Scratch) -> Result<(Call<'a>, &'a 
 
 /// Takes the request line of a log apart into method and target.
 ///
-/// The protocol may be missing (HTTP/0.9) when the target is a path. A target may hold blanks, as servers log what
-/// they got.
+/// The protocol may be missing (HTTP/0.9) when the target is a path. A target may hold blanks, as servers log
+/// what they got.
 pub(super) fn split_request(request: &[u8]) -> Result<(&str, &[u8]), Malformed> {
     let blank = memchr(b' ', request).ok_or(Malformed::NotHttp)?;
     let (method, rest) = (&request[..blank], &request[blank + 1..]);

@@ -5,10 +5,10 @@
 //! {"ts":1431857103.25,"caller":"alice","interface":"Cart.Get"}
 //! ```
 //!
-//! `ts` is when the call began: RFC 3339, or seconds, milliseconds, microseconds or nanoseconds since 1970 (told apart by
-//! size). `caller` and `ts` are needed, and either `method` and `path` or `interface`, a name that is used as it is and wins. `status`,
-//! `duration_ms`, `host`, `pid`, `comm` and `gap` (the source lost calls just before this one) may be there. Other fields
-//! are ignored.
+//! `ts` is when the call began: RFC 3339, or seconds, milliseconds, microseconds or nanoseconds since 1970
+//! (told apart by size). `caller` and `ts` are needed, and either `method` and `path` or `interface`, a name
+//! that is used as it is and wins. `status`, `duration_ms`, `host`, `pid`, `comm` and `gap` (the source lost
+//! calls just before this one) may be there. Other fields are ignored.
 
 use std::borrow::Cow;
 

@@ -100,8 +100,8 @@ fn of_kind(table: Option<Table>) -> String {
     table.map_or_else(String::new, |table| format!(" *.{}", table.extension))
 }
 
-/// Adds a file, or all files below a directory. Hidden entries, links to directories, and files that are not of `table` are
-/// passed over there.
+/// Adds a file, or all files below a directory. Hidden entries, links to directories, and files that are not
+/// of `table` are passed over there.
 fn collect(path: &Path, table: Option<Table>, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     if !path.is_dir() {
         files.push(path.to_owned());

@@ -31,7 +31,8 @@ pub struct Lines<R> {
 }
 
 impl<R: Read> Lines<R> {
-    /// Reads the lines of `stream`; one longer than `max_line` bytes is skipped, and only its beginning shown.
+    /// Reads the lines of `stream`; one longer than `max_line` bytes is skipped, and only its beginning
+    /// shown.
     pub fn new(stream: R, max_line: usize) -> Self {
         Lines { stream, max_line, buffer: vec![0; BLOCK], from: 0, to: 0, at_start: true, at_end: false }
     }
@@ -103,7 +104,8 @@ impl<R: Read> Lines<R> {
             self.from = 0;
         }
         if self.to == self.buffer.len() {
-            // Never past the bound by more than a block: `next` gives up on longer lines before it fills again.
+            // Never past the bound by more than a block: `next` gives up on longer lines before it fills
+            // again.
             self.buffer.resize(self.buffer.len() + BLOCK, 0);
         }
         self.fill_behind()

@@ -15,8 +15,8 @@ pub enum Malformed {
     /// Not one JSON object.
     #[error("not a JSON object")]
     NotJson,
-    /// The server logged something that was no HTTP request: `-`, the first bytes of a TLS handshake, a probe in
-    /// another protocol. The line is as it should be, so it does not count towards the malformed share.
+    /// The server logged something that was no HTTP request: `-`, the first bytes of a TLS handshake, a probe
+    /// in another protocol. The line is as it should be, so it does not count towards the malformed share.
     #[error("not an HTTP request")]
     NotHttp,
 }

@@ -1,6 +1,7 @@
 //! JSON access logs of nginx: `log_format gait escape=json '{…}'`, one object a line.
 //!
-//! nginx has no fixed form for these, so the usual variable names are the field names and any of these may be there:
+//! nginx has no fixed form for these, so the usual variable names are the field names and any of these may be
+//! there:
 //!
 //! | field | meaning |
 //! |---|---|

@@ -41,8 +41,8 @@ impl Text {
         }
     }
 
-    /// A field of an access log, unescaped: `\"`, `\\` and `\xHH` become what they stand for. Bytes that are not
-    /// printable, written as `\xHH` or `\n` and its like, become `%HH`.
+    /// A field of an access log, unescaped: `\"`, `\\` and `\xHH` become what they stand for. Bytes that are
+    /// not printable, written as `\xHH` or `\n` and its like, become `%HH`.
     pub(super) fn unescaped<'a>(&'a mut self, field: &'a [u8]) -> &'a str {
         if memchr::memchr(b'\\', field).is_none() {
             return self.utf8(field);

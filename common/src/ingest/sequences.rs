@@ -1,4 +1,5 @@
-//! Ready-made sequences: one session a line, its tokens separated by blanks, with an optional `id,` before them.
+//! Ready-made sequences: one session a line, its tokens separated by blanks, with an optional `id,` before
+//! them.
 //!
 //! ```text
 //! blk_7,login list item item checkout

@@ -1,7 +1,7 @@
 //! The agent's spool: Parquet files, as [`crate::spool`] describes them.
 //!
-//! An input may be the spool's directory, the one of its calls, or single files. A file that cannot be read is an error:
-//! the agent writes whole files, so one is damaged or is not of a spool.
+//! An input may be the spool's directory, the one of its calls, or single files. A file that cannot be read
+//! is an error: the agent writes whole files, so one is damaged or is not of a spool.
 
 use std::fs::File;
 use std::path::Path;

@@ -24,7 +24,8 @@ impl Stamps {
     /// Length of a [`Self::clf`] timestamp in bytes.
     pub const LEN: usize = 26;
 
-    /// The timestamp of an access log, `17/May/2015:10:05:03 +0000`. `None` when it is not one, or before 1970.
+    /// The timestamp of an access log, `17/May/2015:10:05:03 +0000`. `None` when it is not one, or before
+    /// 1970.
     pub fn clf(&mut self, stamp: &[u8]) -> Option<Nanos> {
         let stamp: &[u8; Self::LEN] = stamp.try_into().ok()?;
         let &[ref day @ .., b':', h1, h2, b':', m1, m2, b':', s1, s2, b' ', o0, o1, o2, o3, o4] = stamp
@@ -58,8 +59,8 @@ pub fn text(stamp: &str) -> Option<Nanos> {
     u64::try_from(stamp.as_nanosecond()).ok()
 }
 
-/// A count of seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by its size: below 10¹¹
-/// seconds (the year 5138), below 10¹⁴ milliseconds, below 10¹⁷ microseconds, else nanoseconds.
+/// A count of seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by its size: below
+/// 10¹¹ seconds (the year 5138), below 10¹⁴ milliseconds, below 10¹⁷ microseconds, else nanoseconds.
 pub fn number(count: u64) -> Option<Nanos> {
     count.checked_mul(unit(count))
 }

@@ -17,8 +17,8 @@ pub(super) trait Search: Send {
     fn search(&mut self, branch: usize, found: &mut Found<'_>);
 }
 
-/// Runs all branches, each by some search that `start` made. Gives the patterns in the order of the branches, and
-/// whether these are all.
+/// Runs all branches, each by some search that `start` made. Gives the patterns in the order of the branches,
+/// and whether these are all.
 pub(super) fn run<S: Search>(
     branches: usize,
     params: &Params,
@@ -123,8 +123,8 @@ impl<'a> Found<'a> {
     }
 }
 
-/// How many patterns each of the ordered branches may still find, so that the first `max` of all are found and the
-/// memory for others stays bounded.
+/// How many patterns each of the ordered branches may still find, so that the first `max` of all are found
+/// and the memory for others stays bounded.
 struct Budget {
     max: usize,
     total: AtomicUsize,
@@ -143,8 +143,8 @@ impl Budget {
         }
     }
 
-    /// Whether a branch that has found this much may go on. The branches before it can only grow, so once they and
-    /// this one have enough, nothing that this one could add would be kept.
+    /// Whether a branch that has found this much may go on. The branches before it can only grow, so once
+    /// they and this one have enough, nothing that this one could add would be kept.
     fn may_go_on(&self, branch: usize, found: usize) -> bool {
         let before = self.found[branch].swap(found, Ordering::Relaxed);
         let total = self.total.fetch_add(found - before, Ordering::Relaxed) + found - before;

@@ -1,15 +1,17 @@
 //! Whether an item can be inserted into a pattern (BIDE, Wang and Han, ICDE 2004).
 //!
-//! In one sequence an item can be inserted before the i-th item of a pattern exactly if it occurs behind the earliest
-//! place where the items before it are matched and in front of the latest place from which on the rest can be. These
-//! places are the earliest and the latest match of the pattern; the stretch between them is the i-th *period*.
+//! In one sequence an item can be inserted before the i-th item of a pattern exactly if it occurs behind the
+//! earliest place where the items before it are matched and in front of the latest place from which on the
+//! rest can be. These places are the earliest and the latest match of the pattern; the stretch between them
+//! is the i-th *period*.
 //!
-//! - An item that occurs in the i-th period of every supporting sequence gives a longer pattern of the same support:
-//!   the pattern is not closed.
+//! - An item that occurs in the i-th period of every supporting sequence gives a longer pattern of the same
+//!   support: the pattern is not closed.
 //! - The same with the latest match *within the earliest*: the longer pattern ends where the pattern ends, so
 //!   every extension of the pattern has a longer one of the same support, and none is closed.
 //!
-//! A few sequences answer most questions: once no item is left that was in some period of all of them, the answer is no.
+//! A few sequences answer most questions: once no item is left that was in some period of all of them, the
+//! answer is no.
 
 use super::dense::Dense;
 use super::project::Rest;
@@ -51,13 +53,14 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Whether some item can be inserted into the pattern in all of its sequences. (Behind its end is not looked at.)
+    /// Whether some item can be inserted into the pattern in all of its sequences. (Behind its end is not
+    /// looked at.)
     pub(super) fn is_redundant(&mut self, pattern: &[u32], rests: &[Rest]) -> bool {
         self.search(pattern, rests, Reach::Sequence)
     }
 
-    /// Whether some item can be inserted into the pattern in all of its sequences, without moving the earliest place
-    /// where it ends.
+    /// Whether some item can be inserted into the pattern in all of its sequences, without moving the
+    /// earliest place where it ends.
     pub(super) fn is_prefix_redundant(&mut self, pattern: &[u32], rests: &[Rest]) -> bool {
         self.search(pattern, rests, Reach::EarliestMatch)
     }

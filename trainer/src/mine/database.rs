@@ -4,8 +4,8 @@
 #[derive(Clone, Debug)]
 pub struct Database {
     items: Vec<u32>,
-    /// Parallel to `items`: whether the item belongs to the element of the one before it. Empty as long as every
-    /// element is a single item.
+    /// Parallel to `items`: whether the item belongs to the element of the one before it. Empty as long as
+    /// every element is a single item.
     joined: Vec<bool>,
     /// Where each sequence begins, and the end of the last one.
     starts: Vec<usize>,

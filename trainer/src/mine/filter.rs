@@ -5,13 +5,14 @@ use rayon::prelude::*;
 use super::patterns::Pattern;
 use super::{Keep, Patterns};
 
-/// Those of `patterns` that no longer one contains (maximal), or none of at least their support (closed). Items are
-/// numbers from 0; the order is kept.
+/// Those of `patterns` that no longer one contains (maximal), or none of at least their support (closed).
+/// Items are numbers from 0; the order is kept.
 pub(super) fn filter(patterns: &Patterns, keep: Keep) -> Patterns {
     let items = patterns.iter().flat_map(Pattern::items).max().map_or(0, |&item| item as usize + 1);
     let mut by_length: Vec<usize> = (0..patterns.len()).collect();
     by_length.sort_by_key(|&at| std::cmp::Reverse(patterns.get(at).items().len()));
-    // Kept patterns by the items they hold. A pattern that is contained in one that is not kept is contained in a kept one too.
+    // Kept patterns by the items they hold. A pattern that is contained in one that is not kept is contained
+    // in a kept one too.
     let mut holders: Vec<Vec<Holder>> = vec![Vec::new(); items];
     let mut kept = Vec::new();
     for of_length in

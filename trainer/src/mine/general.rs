@@ -1,8 +1,9 @@
 //! PrefixSpan for itemsets and for a bound on gaps.
 //!
-//! Here the first place where a pattern ends is not enough: a later one may be followed closely enough, or be part of an
-//! element that holds one more item. So a projection keeps *all* places where the pattern ends, for each supporting
-//! sequence. A pattern grows in two ways: an item *joins* its last element or *follows* it as a new element.
+//! Here the first place where a pattern ends is not enough: a later one may be followed closely enough, or be
+//! part of an element that holds one more item. So a projection keeps *all* places where the pattern ends,
+//! for each supporting sequence. A pattern grows in two ways: an item *joins* its last element or *follows*
+//! it as a new element.
 
 use super::branches::{self, Found};
 use super::dense::Dense;
@@ -151,7 +152,8 @@ enum Ends<'l> {
 }
 
 impl Ends<'_> {
-    /// Visits, by sequence and place, where the pattern can grow, and whether the item there joins or follows.
+    /// Visits, by sequence and place, where the pattern can grow, and whether the item there joins or
+    /// follows.
     fn places(self, dense: &Dense, max_gap: Option<u32>, mut visit: impl FnMut(u32, u32, bool)) {
         match self {
             Ends::Empty => {

@@ -1,13 +1,13 @@
 //! PrefixSpan for single items without a gap bound.
 //!
-//! A pattern's projection is what is left of each supporting sequence behind the first place where the pattern ends.
-//! An item's last place in its sequence carries the [`LAST`] mark: every rest that holds an item holds its last place,
-//! exactly once. So the number of rests that hold the item is the number of marks, and counting needs no
-//! bookkeeping of what was already seen.
+//! A pattern's projection is what is left of each supporting sequence behind the first place where the
+//! pattern ends. An item's last place in its sequence carries the [`LAST`] mark: every rest that holds an
+//! item holds its last place, exactly once. So the number of rests that hold the item is the number of marks,
+//! and counting needs no bookkeeping of what was already seen.
 //!
-//! Items that are infrequent in a projection are infrequent in all that follow from it. When they make up half of it, the
-//! rests are copied without them; else the rests stay where they are. So along a search path every copy
-//! has at most half the items of the one before.
+//! Items that are infrequent in a projection are infrequent in all that follow from it. When they make up
+//! half of it, the rests are copied without them; else the rests stay where they are. So along a search path
+//! every copy has at most half the items of the one before.
 
 use super::branches::{self, Found};
 use super::closure::Checker;
@@ -45,7 +45,8 @@ struct Extension {
 struct Level {
     extensions: Vec<Extension>,
     rests: Vec<Rest>,
-    /// How many items were copied and are what the rests refer to; if 0, they refer to what they were taken from.
+    /// How many items were copied and are what the rests refer to; if 0, they refer to what they were taken
+    /// from.
     copied: usize,
     items: Vec<u32>,
 }
@@ -63,7 +64,8 @@ struct Text<'l> {
     alphabet: &'l [Extension],
 }
 
-/// All patterns, the closed ones, or some that include the maximal ones, over item numbers; and whether these are all.
+/// All patterns, the closed ones, or some that include the maximal ones, over item numbers; and whether these
+/// are all.
 pub(super) fn mine(dense: &Dense, params: &Params, min_support: u32) -> (Patterns, bool) {
     let first = params.first(dense);
     let text = marked(dense);
@@ -149,8 +151,8 @@ impl Counter {
         text.alphabet.iter().for_each(|letter| self.support[letter.item as usize] = 0);
     }
 
-    /// Lists the items that were counted at least `min_support` times, with the rests behind them. If these are at
-    /// most half of all and `may_copy`, they are copied.
+    /// Lists the items that were counted at least `min_support` times, with the rests behind them. If these
+    /// are at most half of all and `may_copy`, they are copied.
     fn extend(
         &mut self,
         text: Text<'_>,
@@ -182,7 +184,8 @@ impl Counter {
                 if level.items.len() < from + items.len() {
                     level.items.resize(2 * (from + items.len()), 0);
                 }
-                // Every item is written, and overwritten by the next one where it is not wanted: no branch to mispredict.
+                // Every item is written, and overwritten by the next one where it is not wanted: no branch to
+                // mispredict.
                 for &item in items {
                     level.items[copied] = item;
                     copied += usize::from(self.cursor[(item & !LAST) as usize] != INFREQUENT);
@@ -196,7 +199,8 @@ impl Counter {
         level.copied = copied;
     }
 
-    /// Puts what is behind the first place of each frequent item where it belongs. `items` is what `rest` refers to.
+    /// Puts what is behind the first place of each frequent item where it belongs. `items` is what `rest`
+    /// refers to.
     fn sort(&mut self, rest: Rest, items: &[u32], rests: &mut [Rest]) {
         self.rest = self.rest.checked_add(1).unwrap_or_else(|| {
             self.seen.fill(0);
@@ -218,8 +222,8 @@ impl Counter {
 struct Search<'a> {
     min_support: u32,
     keep: Keep,
-    /// Whether to leave out what an item can be inserted into without moving its end. Where length is bounded, what is
-    /// maximal must be told from all frequent patterns.
+    /// Whether to leave out what an item can be inserted into without moving its end. Where length is
+    /// bounded, what is maximal must be told from all frequent patterns.
     prunes: bool,
     text: Text<'a>,
     root: &'a Level,
@@ -284,8 +288,9 @@ impl Search<'_> {
         self.prunes && self.checker.is_prefix_redundant(&self.pattern, rests)
     }
 
-    /// Whether the pattern is of the wanted kind, given the greatest support of its extensions. Of maximal ones too many are
-    /// kept: whether something can be inserted into them is cheaper to tell from all of them.
+    /// Whether the pattern is of the wanted kind, given the greatest support of its extensions. Of maximal
+    /// ones too many are kept: whether something can be inserted into them is cheaper to tell from all of
+    /// them.
     fn is_kept(&mut self, rests: &[Rest], greatest: u32) -> bool {
         match self.keep {
             Keep::All => true,

@@ -39,7 +39,8 @@ pub fn read(bytes: impl Read, database: &mut Database) -> Result<()> {
 /// Adds the sequence of one line.
 ///
 /// # Errors
-/// What is wrong with the line; the database then holds the elements before that in an unfinished state and is of no use.
+/// What is wrong with the line; the database then holds the elements before that in an unfinished state and
+/// is of no use.
 fn parse(line: &[u8], database: &mut Database) -> Result<()> {
     let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let mut element = Vec::new();

@@ -77,7 +77,8 @@ fn brute_force(database: &[Elements], params: &Params) -> BTreeMap<Elements, u32
     frequent
 }
 
-/// Whether some item can be inserted into a pattern so that it still ends at the same place of every sequence.
+/// Whether some item can be inserted into a pattern so that it still ends at the same place of every
+/// sequence.
 fn is_dominated(database: &[Elements], pattern: &Elements, params: &Params) -> bool {
     let ends = |pattern: &Elements| -> Vec<Option<usize>> {
         let end =
