@@ -27,6 +27,9 @@ struct Step {
     offending: bool,
 }
 
+/// What was expected with a smaller probability is not worth a line.
+const MIN_SHARE: f64 = 0.05;
+
 /// Steps shown on each side of the offending one.
 const AROUND: usize = 4;
 
@@ -53,10 +56,12 @@ impl Finding {
             let offending = step.get("offending").and_then(Value::as_bool).unwrap_or(false);
             Some(Step { interface: text(step.get("interface")?)?, offending })
         };
-        let expected =
-            |value: &Value| Some((text(value.get("interface")?)?, value.get("probability")?.as_f64()?));
+        let expected = |value: &Value| {
+            let share = value.get("probability")?.as_f64().filter(|share| *share >= MIN_SHARE)?;
+            Some((text(value.get("interface")?)?, share))
+        };
         Some(Self {
-            caller: text(gait.get("caller")?)?,
+            caller: name(gait.get("caller")?.as_str()?),
             score: gait.get("score")?.as_f64()?,
             threshold: gait.get("threshold")?.as_f64()?,
             reasons: list(gait, "reasons").iter().filter_map(|reason| text(reason.get("text")?)).collect(),
@@ -124,6 +129,11 @@ impl Finding {
             out.add(Style::Dim, "            ...").end_line();
         }
     }
+}
+
+/// A caller's name as nginx logs it: the agent also says where in the request it found the name (`basic=ann-017`).
+fn name(caller: &str) -> String {
+    caller.strip_prefix("basic=").unwrap_or(caller).to_owned()
 }
 
 /// Equal steps that follow each other, with their number; an offending one stands for its run.
