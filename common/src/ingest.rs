@@ -26,9 +26,9 @@ use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 
+use crate::call::{Call, Nanos};
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use crate::call::{Call, Nanos};
 
 pub use malformed::Malformed;
 pub use report::{ReadReport, Sample};
@@ -209,9 +209,7 @@ pub fn read<S: AsRef<str>>(
 }
 
 /// Opens every file that `inputs` name, as [`read`] does: its name and its unpacked bytes.
-pub fn streams<S: AsRef<str>>(
-    inputs: &[S],
-) -> Result<impl Iterator<Item = Result<(String, Box<dyn Read>)>>> {
+pub fn streams<S: AsRef<str>>(inputs: &[S]) -> Result<impl Iterator<Item = Result<(String, Box<dyn Read>)>>> {
     Ok(input::resolve(inputs, None)?.into_iter().map(|source| {
         let name = source.name();
         let bytes = source.open().with_context(|| format!("failed to open {name}"))?;

@@ -6,8 +6,8 @@
 use std::fs::File;
 use std::path::Path;
 
-use anyhow::{Context, Result};
 use crate::spool::{CALLS, Calls, VERSION_KEY};
+use anyhow::{Context, Result};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
