@@ -17,6 +17,13 @@ pub(crate) const HTTP: u32 = 1;
 /// It does not matter: one look-up a packet.
 pub(crate) const MUTED: u32 = 2;
 
+/// A request has no slot.
+pub(crate) const NOWHERE: u32 = 0;
+/// Its slot is in the [`Connection`].
+pub(crate) const INLINE: u32 = 1;
+/// Its slot is in the map of queued requests.
+pub(crate) const QUEUE: u32 = 2;
+
 const TCP_CLOSE: i32 = 7;
 
 /// What a TCP socket is.
@@ -69,18 +76,19 @@ pub(crate) struct Connection {
     /// The thread that last received from the socket: process in the high half.
     pub(crate) thread: u64,
     pub(crate) comm: [u64; 2],
-    /// Of the last 64 requests: which have a slot, which were HEAD, which CONNECT.
-    pub(crate) kept: u64,
+    /// Of the last 64 requests: which were HEAD, which CONNECT.
     pub(crate) head_requests: u64,
     pub(crate) connects: u64,
-    /// Bytes of the current request's head in its slot.
+    /// Number of the request that begun last.
+    pub(crate) current: u64,
+    /// Bytes of its head in its slot.
     pub(crate) carried: u64,
     /// Requests begun.
     pub(crate) asked: u64,
     /// Requests answered.
     pub(crate) answered: u64,
-    /// Whether the current request is in `slot`, not in the queue.
-    pub(crate) inline: u32,
+    /// Where the slot of that request is.
+    pub(crate) place: u32,
     /// Whether an exchange was lost since the last one emitted.
     pub(crate) lost: u32,
     /// Whether the connection is no longer HTTP.
@@ -145,9 +153,9 @@ pub(crate) fn state_changed(ctx: &BtfTracePointContext) {
 pub(crate) fn end(socket: *mut bpf_sock, connection: *mut Connection) {
     let Some(stats) = Stats::here() else { return };
     // SAFETY: the kernel frees the value no sooner than the program has ended.
-    let (asked, answered, kept, cookie) = unsafe {
+    let (asked, answered, first, cookie) = unsafe {
         let c = connection;
-        ((*c).asked, (*c).answered, (*c).kept, (*c).slot.record.cookie)
+        ((*c).asked, (*c).answered, (*c).slot.record.ordinal, (*c).slot.record.cookie)
     };
     let waiting = asked.wrapping_sub(answered);
     for i in 0..64 {
@@ -155,10 +163,9 @@ pub(crate) fn end(socket: *mut bpf_sock, connection: *mut Connection) {
             break;
         }
         let ordinal = answered.wrapping_add(i);
-        if kept >> (ordinal & 63) & 1 != 0 {
+        // A request that is in neither place was counted when it found none.
+        if first == ordinal as u32 || QUEUED.remove(QueueKey { cookie, ordinal }).is_ok() {
             stats.add(counter::UNANSWERED);
-            // The first one may be in the connection's own slot; to remove what is not there does no harm.
-            let _ = QUEUED.remove(QueueKey { cookie, ordinal });
         }
     }
     if let Some(flow) = stored(&FLOWS, socket) {

@@ -339,13 +339,13 @@ impl<'a> Http<'a> {
         // SAFETY: as in `copy`.
         unsafe {
             let c = self.connection;
-            let ordinal = (*c).asked.wrapping_sub(1);
-            if (*c).kept >> (ordinal & 63) & 1 == 0 {
+            if (*c).place == connection::NOWHERE {
                 return None;
             }
-            if (*c).inline != 0 {
+            if (*c).place == connection::INLINE {
                 return Some(&raw mut (*c).slot);
             }
+            let ordinal = (*c).current;
             let key = QueueKey { cookie: (*c).slot.record.cookie, ordinal };
             QUEUED.get_ptr_mut(key)
         }
@@ -477,38 +477,36 @@ impl Surroundings for Http<'_> {
             let c = self.connection;
             let ordinal = (*c).asked;
             let waiting = ordinal.wrapping_sub((*c).answered);
-            let bit = 1_u64 << (ordinal & 63);
-            let mut kept = (*c).kept & !bit;
-            let mut heads = (*c).head_requests & !bit;
-            let mut connects = (*c).connects & !bit;
-            if method == METHOD_HEAD {
-                heads |= bit;
-            } else if method == METHOD_CONNECT {
-                connects |= bit;
-            }
-            (*c).head_requests = heads;
-            (*c).connects = connects;
-            let mut room = true;
-            if waiting == 0 {
-                (*c).inline = 1;
-            } else {
-                (*c).inline = 0;
-                // The connection's own slot is the template; everything that differs is overwritten below.
+            let mut place = connection::NOWHERE;
+            if waiting < 64 {
+                let bit = 1_u64 << (ordinal & 63);
+                let mut heads = (*c).head_requests & !bit;
+                let mut connects = (*c).connects & !bit;
+                if method == METHOD_HEAD {
+                    heads |= bit;
+                } else if method == METHOD_CONNECT {
+                    connects |= bit;
+                }
+                (*c).head_requests = heads;
+                (*c).connects = connects;
                 let key = QueueKey { cookie: (*c).slot.record.cookie, ordinal };
-                room = waiting < 64 && QUEUED.insert(key, &*(&raw const (*c).slot), 0).is_ok();
+                if waiting == 0 {
+                    place = connection::INLINE;
+                // The connection's own slot is the template; everything that differs is overwritten below.
+                } else if QUEUED.insert(key, &*(&raw const (*c).slot), 0).is_ok() {
+                    place = connection::QUEUE;
+                }
             }
+            (*c).place = place;
+            (*c).current = ordinal;
             (*c).carried = 0;
-            if room {
-                kept |= bit;
-                (*c).kept = kept;
-                Connection::ask(c);
-                self.fill(stream, ordinal, waiting, at, carried, from);
-            } else {
-                (*c).kept = kept;
+            if place == connection::NOWHERE {
                 (*c).lost = 1;
-                Connection::ask(c);
                 self.stats.add(counter::TOO_DEEP);
+            } else {
+                self.fill(stream, ordinal, waiting, at, carried, from);
             }
+            Connection::ask(c);
         }
     }
 
@@ -537,15 +535,14 @@ impl Surroundings for Http<'_> {
                 if status == SWITCHING_PROTOCOLS || accepted {
                     meaning = verdict::LAST;
                 }
-                if (*c).kept >> shift & 1 != 0 {
-                    if (*c).slot.record.ordinal == ordinal as u32 {
-                        self.emit(&raw mut (*c).slot, status, meaning);
-                    } else {
-                        let key = QueueKey { cookie: (*c).slot.record.cookie, ordinal };
-                        if let Some(slot) = QUEUED.get_ptr_mut(key) {
-                            self.emit(slot, status, meaning);
-                            let _ = QUEUED.remove(key);
-                        }
+                // A request that is in neither place was counted when it found none.
+                if (*c).slot.record.ordinal == ordinal as u32 {
+                    self.emit(&raw mut (*c).slot, status, meaning);
+                } else {
+                    let key = QueueKey { cookie: (*c).slot.record.cookie, ordinal };
+                    if let Some(slot) = QUEUED.get_ptr_mut(key) {
+                        self.emit(slot, status, meaning);
+                        let _ = QUEUED.remove(key);
                     }
                 }
                 Connection::answer(c);

@@ -1,5 +1,6 @@
 //! What the kernel tests share: a watch on some ports, servers, and raw connections.
 
+pub(crate) mod client;
 pub(crate) mod nginx;
 pub(crate) mod process;
 pub(crate) mod watch;

@@ -90,7 +90,7 @@ const SLACK: usize = 32;
 /// Turns that one scan takes at most.
 const TURNS: u32 = 48;
 /// Scans that a segment may take. What a segment holds beyond them is not read and its stream is [`LOST`].
-pub const SCANS: u32 = 96;
+pub const SCANS: u32 = 256;
 
 /// Bytes needed to tell whether a message begins.
 const START_BYTES: u64 = 16;
@@ -370,7 +370,11 @@ impl Stream {
         let offset = self.offset();
         let found = get!(self.found);
         set!(self.head = get!(self.segment).wrapping_add(offset as u32));
-        set!(self.begun = get!(self.begun).wrapping_add(1));
+        // Whatever was lost before counts as complete, so that the three agree again.
+        let begun = get!(self.begun);
+        set!(self.heads = begun);
+        set!(self.done = begun);
+        set!(self.begun = begun.wrapping_add(1));
         if get!(self.flags) & RESPONSES == 0 {
             let carried = if offset > u64::from(u32::MAX) { offset.wrapping_neg() } else { 0 };
             to.request(self, found, get!(self.pos), carried, offset.wrapping_add(carried));

@@ -1,8 +1,14 @@
 //! Child processes that end with the test.
 
-use std::process::{Child, Command, Stdio};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
 
 use anyhow::Context as _;
+
+use super::{listening, port};
 
 /// A child process, killed and reaped when dropped.
 pub(crate) struct Process(Child);
@@ -36,4 +42,37 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// A server of `servers/`, on a port of its own.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) process: Process,
+}
+
+impl Server {
+    /// `program servers/script PORT arguments`, once it listens.
+    pub(crate) fn script(program: &str, script: &str, arguments: &[&str]) -> anyhow::Result<Self> {
+        let mut command = Command::new(program);
+        command.arg(scripts().join(script));
+        Self::start(command, arguments)
+    }
+
+    /// `command PORT arguments`, once it listens.
+    pub(crate) fn start(mut command: Command, arguments: &[&str]) -> anyhow::Result<Self> {
+        let port = port();
+        let process = Process::start(command.arg(port.to_string()).args(arguments))?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        listening(address)?;
+        Ok(Self { address, process })
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+}
+
+/// Where the servers' sources are.
+pub(crate) fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("kernel/servers")
 }
