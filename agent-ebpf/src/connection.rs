@@ -3,7 +3,7 @@
 use aya_ebpf::{bindings::bpf_sock, programs::BtfTracePointContext};
 use gait_common::wire::{
     counter,
-    exchange::{HEAD_BYTES, Record},
+    exchange::{HEAD_BYTES, ROLE_SERVER, Record},
     stream::Stream,
 };
 
@@ -121,6 +121,23 @@ impl Connection {
         unsafe { atomic::exchange(&raw mut (*this).streams[0].lock, 0) };
     }
 
+    /// Both ends, the client's first.
+    #[inline(always)]
+    pub(crate) fn ends(this: *mut Self) -> Tuple {
+        // SAFETY: as in `try_lock`; addresses are plain bytes.
+        unsafe {
+            let record = &raw const (*this).slot.record;
+            let local = core::mem::transmute::<[u8; 16], [u32; 4]>((*record).local);
+            let peer = core::mem::transmute::<[u8; 16], [u32; 4]>((*record).peer);
+            let (here, there) = (u32::from((*record).local_port), u32::from((*record).peer_port));
+            if (*record).role == ROLE_SERVER {
+                Tuple { client: peer, server: local, ports: [there, here] }
+            } else {
+                Tuple { client: local, server: peer, ports: [here, there] }
+            }
+        }
+    }
+
     /// Counts one more request; its slot is visible before the number is.
     #[inline(always)]
     pub(crate) fn ask(this: *mut Self) {
@@ -144,13 +161,13 @@ pub(crate) fn state_changed(ctx: &BtfTracePointContext) {
     }
     let socket: *mut bpf_sock = ctx.arg(0);
     if let Some(connection) = stored(&CONNECTIONS, socket) {
-        end(socket, connection);
+        end(socket, connection, counter::UNANSWERED);
     }
 }
 
-/// Counts what was left unanswered and forgets the connection.
+/// Counts what was left waiting, by `reason`, and forgets the connection.
 #[inline(always)]
-pub(crate) fn end(socket: *mut bpf_sock, connection: *mut Connection) {
+pub(crate) fn end(socket: *mut bpf_sock, connection: *mut Connection, reason: u32) {
     let Some(stats) = Stats::here() else { return };
     // SAFETY: the kernel frees the value no sooner than the program has ended.
     let (asked, answered, first, cookie) = unsafe {
@@ -165,7 +182,7 @@ pub(crate) fn end(socket: *mut bpf_sock, connection: *mut Connection) {
         let ordinal = answered.wrapping_add(i);
         // A request that is in neither place was counted when it found none.
         if first == ordinal as u32 || QUEUED.remove(QueueKey { cookie, ordinal }).is_ok() {
-            stats.add(counter::UNANSWERED);
+            stats.add(reason);
         }
     }
     if let Some(flow) = stored(&FLOWS, socket) {

@@ -12,7 +12,7 @@ use gait_common::wire::{
 };
 
 use crate::{
-    connection::{Flow, HTTP, MUTED, Tuple},
+    connection::{Connection, Flow, HTTP, MUTED},
     maps::{
         CGROUPS, CONNECTIONS, Counters, SERVED, by_cgroup, client_role, leave_place, port_captured, raw,
         server_role, stored_or_new, take_place, waived,
@@ -132,13 +132,8 @@ fn follow(
     };
     let Some((source, destination)) = addresses(ctx, segment.v6) else { return false };
     let (local, peer) = if outward { (source, destination) } else { (destination, source) };
-    let (wanted, server_port, tuple) = if role == ROLE_SERVER {
-        let ports = [u32::from(peer_port), u32::from(local_port)];
-        (server_role(), local_port, Tuple { client: peer, server: local, ports })
-    } else {
-        let ports = [u32::from(local_port), u32::from(peer_port)];
-        (client_role(), peer_port, Tuple { client: local, server: peer, ports })
-    };
+    let (wanted, server_port) =
+        if role == ROLE_SERVER { (server_role(), local_port) } else { (client_role(), peer_port) };
     // SAFETY: the kernel checks the context.
     let cgroup = unsafe { bpf_skb_cgroup_id(ctx.skb.skb) };
     // SAFETY: the value is only tested for presence.
@@ -147,15 +142,6 @@ fn follow(
     if !wanted || (filtered && !waived(server_port)) {
         mute(flow, stats, counter::FILTERED);
         return false;
-    }
-    if server_role() && client_role() {
-        if role == ROLE_SERVER {
-            let _ = SERVED.insert(tuple, 0, 0);
-        // SAFETY: the value is only tested for presence.
-        } else if segment_is_response(role, direction) && unsafe { SERVED.get(tuple) }.is_some() {
-            mute(flow, stats, counter::FILTERED);
-            return false;
-        }
     }
     if !take_place() {
         mute(flow, stats, counter::TABLE_FULL);
@@ -191,13 +177,10 @@ fn follow(
         (*record).peer_port = peer_port;
         (*record).role = role;
         (*flow).state = HTTP;
+        if role == ROLE_SERVER && client_role() {
+            let _ = SERVED.insert(Connection::ends(c), 0, 0);
+        }
     }
     stats.add(counter::CONNECTIONS);
     true
-}
-
-/// Whether the segment carries what the given end receives as an answer.
-#[inline(always)]
-fn segment_is_response(role: u8, direction: u32) -> bool {
-    role == ROLE_CLIENT && direction == INGRESS
 }

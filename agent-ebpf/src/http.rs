@@ -26,8 +26,8 @@ use crate::{
     connection::{self, Connection, HTTP, MUTED, Slot},
     detect,
     maps::{
-        CONNECTIONS, Counters, FLOWS, QUEUED, QueueKey, STASHES, Stats, current_thread_known, head_limit,
-        raw, ring, ring_half, socket, state_hook, stored, stored_or_new,
+        CONNECTIONS, Counters, FLOWS, QUEUED, QueueKey, SERVED, STASHES, Stats, current_thread_known,
+        head_limit, raw, ring, ring_half, server_role, socket, state_hook, stored, stored_or_new,
     },
     packet::{self, EGRESS, INGRESS, Segment},
     reorder,
@@ -68,7 +68,7 @@ pub(crate) fn packet(ctx: &SkBuffContext, direction: u32) {
         payload(ctx, socket, connection, &segment, direction, stats);
     }
     if !state_hook() && ends(connection, &segment, direction) {
-        connection::end(socket, connection);
+        connection::end(socket, connection, counter::UNANSWERED);
     }
 }
 
@@ -519,6 +519,13 @@ impl Surroundings for Http<'_> {
         // SAFETY: as in `copy`.
         unsafe {
             let c = self.connection;
+            if server_role()
+                && (*c).slot.record.role == ROLE_CLIENT
+                && SERVED.get(Connection::ends(c)).is_some()
+            {
+                connection::end(self.socket, c, counter::DOUBLED);
+                return verdict::LAST;
+            }
             let ordinal = (*c).answered;
             let mut meaning = verdict::PLAIN;
             if ordinal == (*c).asked {

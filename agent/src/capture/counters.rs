@@ -68,6 +68,8 @@ counters! {
     filtered = FILTERED,
     /// Connections that became something else (`101`, `CONNECT`).
     upgraded = UPGRADED,
+    /// Exchanges of a client end left out because the server end is captured here too.
+    doubled = DOUBLED,
 }
 
 impl Counters {
@@ -80,6 +82,6 @@ impl Counters {
     /// Requests that wait for their response.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        self.requests.saturating_sub(self.emitted + self.lost() + self.unanswered)
+        self.requests.saturating_sub(self.emitted + self.lost() + self.unanswered + self.doubled)
     }
 }

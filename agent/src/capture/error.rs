@@ -23,7 +23,9 @@ pub enum CaptureError {
         reason: String,
     },
     /// No cgroup v2 file system is mounted.
-    #[error("no cgroup2 mount in /proc/self/mountinfo: mount one, e.g. `mount -t cgroup2 none /sys/fs/cgroup/unified`")]
+    #[error(
+        "no cgroup2 mount in /proc/self/mountinfo: mount one, e.g. `mount -t cgroup2 none /sys/fs/cgroup/unified`"
+    )]
     NoCgroup2,
     /// The cgroup v2 root is mounted but cannot be opened.
     #[error("failed to open the cgroup2 root {}: {source}", path.display())]

@@ -43,7 +43,10 @@ impl Processes {
             pids: options.pids.iter().copied().collect(),
             executables: options.executables.iter().map(resolve).collect(),
             known: FxHashMap::default(),
-            unknown: Process { wanted: options.pids.is_empty() && options.executables.is_empty(), ..Process::default() },
+            unknown: Process {
+                wanted: options.pids.is_empty() && options.executables.is_empty(),
+                ..Process::default()
+            },
         }
     }
 

@@ -49,7 +49,12 @@ impl SockDiag {
         if let Err(error) = &netlink {
             tracing::warn!("sock_diag is not available, processes stay unknown: {error}");
         }
-        Self { netlink: netlink.ok(), answers: FxHashMap::default(), holders: FxHashMap::default(), read: None }
+        Self {
+            netlink: netlink.ok(),
+            answers: FxHashMap::default(),
+            holders: FxHashMap::default(),
+            read: None,
+        }
     }
 
     /// The process that holds the connection's socket, 0 if it cannot be found.
@@ -130,12 +135,16 @@ fn inode_in(answer: &[u8]) -> Option<u64> {
 fn holders() -> io::Result<FxHashMap<u64, u32>> {
     let mut holders = FxHashMap::default();
     for process in fs::read_dir("/proc")?.flatten() {
-        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
         // Processes end while they are listed: what cannot be read is left out.
         let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else { continue };
         for descriptor in descriptors.flatten() {
             let Ok(target) = fs::read_link(descriptor.path()) else { continue };
-            let inode: Option<u64> = target.to_str().and_then(|text| text.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
+            let inode: Option<u64> = target
+                .to_str()
+                .and_then(|text| text.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
             if let Some(inode) = inode {
                 // Of several holders the oldest accepted the connection, or inherited it from one that did.
                 holders.entry(inode).and_modify(|known| *known = pid.min(*known)).or_insert(pid);

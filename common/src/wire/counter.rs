@@ -1,7 +1,7 @@
 //! Names of the kernel side's per-CPU counters.
 //!
-//! Every captured request is in exactly one place, so at rest `REQUESTS = EMITTED + in flight + RING_FULL + TOO_DEEP +
-//! UNANSWERED`.
+//! Every captured request is in exactly one place: `REQUESTS = EMITTED + RING_FULL + TOO_DEEP + UNANSWERED + DOUBLED +`
+//! those in flight.
 
 /// Packets with a payload that belonged to a followed connection.
 pub const PACKETS: u32 = 0;
@@ -43,5 +43,7 @@ pub const TLS: u32 = 17;
 pub const FILTERED: u32 = 18;
 /// Connections that became something else (`101`, `CONNECT`).
 pub const UPGRADED: u32 = 19;
+/// Exchanges of a client end left out because the server end is captured here too.
+pub const DOUBLED: u32 = 20;
 /// Number of counters.
-pub const COUNT: u32 = 20;
+pub const COUNT: u32 = 21;

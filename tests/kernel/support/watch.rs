@@ -83,7 +83,7 @@ impl Watch {
     /// Checks that every request seen is accounted for and none was lost.
     pub(crate) fn counters(&self) -> anyhow::Result<Counters> {
         let counters = self.capture.counters()?;
-        let known = counters.emitted + counters.lost() + counters.unanswered + counters.in_flight();
+        let known = counters.emitted + counters.lost() + counters.unanswered + counters.doubled + counters.in_flight();
         assert_eq!(counters.requests, known, "requests are not accounted for: {counters:?}");
         Ok(counters)
     }

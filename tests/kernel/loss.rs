@@ -1,0 +1,84 @@
+//! What is lost is counted where it happens, and its time is known.
+
+use std::{process::Command, time::Duration};
+
+use gait_agent::capture::{Options, PortSet};
+use gait_common::wire::exchange::LOST_BEFORE;
+
+use crate::support::{
+    client::{Client, get},
+    nginx::Nginx,
+    until,
+    watch::Watch,
+};
+
+#[test]
+fn a_full_ring_is_counted_to_the_last_record_and_its_gap_is_dated() -> anyhow::Result<()> {
+    let nginx = Nginx::start(1)?;
+    let ports = PortSet::Only(vec![nginx.address.port()]);
+    let mut watch = Watch::with(Options { ports, ring_bytes: 1 << 16, ..Options::default() })?;
+    let before = nginx.served()?;
+    let status = Command::new("wrk")
+        .args(["-t1", "-c4", "-d1s", &nginx.url("/")])
+        .stdout(std::process::Stdio::null())
+        .status()?;
+    assert!(status.success());
+    until("connections to end", || Ok(watch.counters()?.in_flight() == 0))?;
+    let served = nginx.served()? - before - 1;
+    // The number after a gap comes with the next record of each CPU.
+    for _ in 0..200 {
+        Client::connect(nginx.address)?.ask(&get("/after"), "hello")?;
+        std::thread::sleep(Duration::from_micros(200));
+        watch.drain();
+    }
+    watch.drain();
+    let counters = watch.counters()?;
+    assert!(counters.ring_full > 1000, "the ring was never full: {counters:?}");
+    assert_eq!(watch.seen.len() as u64 + counters.ring_full, served + 200, "{counters:?}");
+    let missing: u64 = watch.gaps.iter().map(|gap| gap.count).sum();
+    assert_eq!(missing, counters.ring_full, "{:?}", watch.gaps);
+    for gap in &watch.gaps {
+        assert!(gap.from_unix_ns <= gap.to_unix_ns, "{gap:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_connection_that_lost_a_record_says_so_in_its_next() -> anyhow::Result<()> {
+    let nginx = Nginx::start(1)?;
+    let ports = PortSet::Only(vec![nginx.address.port()]);
+    let mut watch = Watch::with(Options { ports, ring_bytes: 1 << 16, ..Options::default() })?;
+    let mut client = Client::connect(nginx.address)?;
+    let long = format!("GET / HTTP/1.1\r\nHost: gait\r\nX: {}\r\n\r\n", "x".repeat(900));
+    while watch.counters()?.ring_full == 0 {
+        client.ask(long.as_bytes(), "hello")?;
+    }
+    watch.drain();
+    client.ask(&get("/after"), "hello")?;
+    client.ask(&get("/later"), "hello")?;
+    watch.drain();
+    let last: Vec<(&str, u16)> =
+        watch.seen.iter().rev().take(2).map(|seen| (seen.line.as_str(), seen.flags)).collect();
+    assert_eq!(last, [("GET /later", 0), ("GET /after", LOST_BEFORE)]);
+    Ok(())
+}
+
+#[test]
+fn connections_beyond_the_bound_are_counted_and_places_are_given_back() -> anyhow::Result<()> {
+    let nginx = Nginx::start(1)?;
+    let ports = PortSet::Only(vec![nginx.address.port()]);
+    let mut watch = Watch::with(Options { ports, max_connections: 4, ..Options::default() })?;
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        let mut client = Client::connect(nginx.address)?;
+        client.ask(&get("/"), "hello")?;
+        clients.push(client);
+    }
+    watch.take(4);
+    assert_eq!(watch.counters()?.table_full, 6);
+    drop(clients);
+    until("the four to end", || Ok(watch.counters()?.ended == 4))?;
+    Client::connect(nginx.address)?.ask(&get("/"), "hello")?;
+    watch.take(5);
+    Ok(())
+}
