@@ -46,7 +46,7 @@ impl Default for TrainParams {
     fn default() -> Self {
         Self {
             order: 3,
-            false_alarm_rate: 0.001,
+            false_alarm_rate: 0.002,
             max_outliers: 0.01,
             session_idle: 1800 * SECOND,
             operation_gap: None,
@@ -96,7 +96,7 @@ pub struct Trained {
 }
 
 /// Groups of sessions that are calibrated against models of the others.
-const FOLDS: usize = 5;
+const FOLDS: usize = 10;
 /// Sessions on which the back-off is tuned, at most.
 const TUNED: usize = 2000;
 /// Trains a model.
