@@ -18,6 +18,7 @@ use crate::{
         server_role, stored_or_new, take_place, waived,
     },
     packet::{EGRESS, INGRESS, Segment, addresses, load},
+    reorder,
 };
 
 /// Turns of direction after which an unknown connection is muted: an older one has begun a request by then.
@@ -63,11 +64,29 @@ pub(crate) fn segment(
             return false;
         }
         Kind::Other => {
+            if direction == INGRESS && keep_early(ctx, socket, segment) {
+                return false;
+            }
             wait(flow, direction, stats);
             return false;
         }
     };
     follow(ctx, socket, flow, segment, direction, role, stats)
+}
+
+/// Keeps a segment that came before the connection's first one, which alone tells what the connection is.
+#[inline(always)]
+fn keep_early(ctx: &SkBuffContext, socket: *mut bpf_sock, segment: &Segment) -> bool {
+    // SAFETY: the kernel checks the socket, and gives back null or what it knows of it.
+    let next = unsafe {
+        let tcp = bpf_tcp_sock(socket);
+        if tcp.is_null() || (*tcp).bytes_received != 0 {
+            return false;
+        }
+        (*tcp).rcv_nxt
+    };
+    let ahead = segment.sequence.wrapping_sub(next);
+    (ahead as i32) > 0 && reorder::keep(ctx, next, ahead, segment.payload, segment.len)
 }
 
 /// Judges the first sixteen bytes. A shorter segment of capitals may be the beginning of a request.
@@ -176,6 +195,7 @@ fn follow(
         (*record).local_port = local_port;
         (*record).peer_port = peer_port;
         (*record).role = role;
+        (*c).stashed = u32::from(!reorder::is_empty(socket));
         (*flow).state = HTTP;
         if role == ROLE_SERVER && client_role() {
             let _ = SERVED.insert(Connection::ends(c), 0, 0);

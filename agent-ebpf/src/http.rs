@@ -3,10 +3,10 @@
 use aya_ebpf::{
     bindings::{__sk_buff, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, bpf_sock},
     helpers::{
-        bpf_get_current_pid_tgid,
+        bpf_get_current_comm, bpf_get_current_pid_tgid,
         generated::{
             bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_ringbuf_output,
-            bpf_ringbuf_query, bpf_skb_load_bytes,
+            bpf_ringbuf_query, bpf_skb_load_bytes, bpf_tcp_sock,
         },
     },
     programs::SkBuffContext,
@@ -26,8 +26,9 @@ use crate::{
     connection::{self, Connection, HTTP, MUTED, Slot},
     detect,
     maps::{
-        CONNECTIONS, Counters, FLOWS, QUEUED, QueueKey, SERVED, STASHES, Stats, current_thread_known,
-        head_limit, raw, ring, ring_half, server_role, socket, state_hook, stored, stored_or_new,
+        CONNECTIONS, Counters, FLOWS, QUEUED, QueueKey, SERVED, STASHES, Stats, current_comm_known,
+        current_thread_known, head_limit, raw, ring, ring_half, server_role, socket, state_hook, stored,
+        stored_or_new,
     },
     packet::{self, EGRESS, INGRESS, Segment},
     reorder,
@@ -157,6 +158,10 @@ fn place(http: &mut Http<'_>, segment: &Segment, direction: u32) -> bool {
             (*stream).next = sequence;
         }
     }
+    let lost = direction == INGRESS && http.stream().is_lost();
+    if lost {
+        http.replace();
+    }
     // SAFETY: as above.
     let next = unsafe { (*stream).next };
     let ahead = sequence.wrapping_sub(next) as i32;
@@ -173,17 +178,20 @@ fn place(http: &mut Http<'_>, segment: &Segment, direction: u32) -> bool {
         http.stats.add(counter::REORDERED);
         let blind = http.stream().blind();
         let jump = ahead as u64 + u64::from(len);
-        if blind != u64::MAX {
+        if lost {
+            if http.stash(next, ahead as u32, payload, len) {
+                return false;
+            }
+            // What is kept may be far behind.
+            reorder::clear(http.socket);
+        } else if blind != u64::MAX {
             if blind >= jump {
                 http.stream().leap(jump);
                 // SAFETY: as above.
                 unsafe { (*stream).next = sequence.wrapping_add(len) };
                 return false;
             }
-            if direction == INGRESS && reorder::keep(http.ctx, http.socket, next, ahead as u32, payload, len)
-            {
-                // SAFETY: as above.
-                unsafe { (*http.connection).stashed = 1 };
+            if direction == INGRESS && http.stash(next, ahead as u32, payload, len) {
                 return false;
             }
             reorder::clear(http.socket);
@@ -296,6 +304,29 @@ impl<'a> Http<'a> {
         }
         let connection = stored(&CONNECTIONS, socket)?;
         Some(Self::new(ctx, socket, connection, direction, Stats::here()?))
+    }
+
+    /// Keeps a segment that begins `ahead` bytes after the `next` expected one; `false` if it does not fit.
+    #[inline(always)]
+    fn stash(&mut self, next: u32, ahead: u32, payload: u32, len: u32) -> bool {
+        let kept = reorder::keep(self.ctx, next, ahead, payload, len);
+        if kept {
+            // SAFETY: the pointer is into the connection, which the kernel frees no sooner than the program has ended.
+            unsafe { (*self.connection).stashed = 1 };
+        }
+        kept
+    }
+
+    /// Takes the socket's word for where an arriving stream goes on, for its own is lost.
+    #[inline(always)]
+    fn replace(&mut self) {
+        // SAFETY: the kernel checks the socket, and gives back null or what it knows of it.
+        unsafe {
+            let tcp = bpf_tcp_sock(self.socket);
+            if !tcp.is_null() {
+                (*self.stream).next = (*tcp).rcv_nxt;
+            }
+        }
     }
 
     /// Announces what waits in the stash behind the bytes read, if anything does.
@@ -450,6 +481,11 @@ impl<'a> Http<'a> {
             unsafe {
                 (*record).thread = thread;
                 (*record).comm = [0; 16];
+                if current_comm_known()
+                    && let Ok(comm) = bpf_get_current_comm()
+                {
+                    (*record).comm = comm;
+                }
                 (*record).source = if thread == 0 { 0 } else { SOURCE_SENDER };
             }
         }

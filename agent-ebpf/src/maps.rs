@@ -26,6 +26,9 @@ static CLIENT: Global<u8> = Global::new(0);
 /// Whether this kernel lends `bpf_get_current_pid_tgid` to packet programs.
 #[unsafe(no_mangle)]
 static CURRENT_THREAD: Global<u8> = Global::new(0);
+/// Whether it lends `bpf_get_current_comm` as well.
+#[unsafe(no_mangle)]
+static CURRENT_COMM: Global<u8> = Global::new(0);
 /// Whether `gait_state` is attached; without it a FIN sent or a RST ends a connection.
 #[unsafe(no_mangle)]
 static STATE_HOOK: Global<u8> = Global::new(0);
@@ -53,6 +56,10 @@ pub(crate) fn client_role() -> bool {
 #[inline(always)]
 pub(crate) fn current_thread_known() -> bool {
     CURRENT_THREAD.load() != 0
+}
+#[inline(always)]
+pub(crate) fn current_comm_known() -> bool {
+    CURRENT_COMM.load() != 0
 }
 #[inline(always)]
 pub(crate) fn state_hook() -> bool {

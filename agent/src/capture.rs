@@ -25,7 +25,7 @@ pub use error::CaptureError;
 pub use exchange::{Drained, Exchange, Gap, ProcessSource, Role};
 pub use host::{Features, HostReport, Missing, survey};
 pub use kernel::cgroup2_root;
-pub use options::{Options, PortSet, Roles};
+pub use options::{Options, PortSet, Roles, Without};
 pub use self_test::SelfTest;
 
 use exchange::{Clock, socket_address};

@@ -57,6 +57,14 @@ impl Features {
         );
     }
 
+    pub(super) fn lacks_current_comm(&mut self, reason: &str) {
+        self.lacks(
+            "bpf_get_current_comm in cgroup_skb programs",
+            "the name of a sending thread is read from /proc, if it still runs",
+            reason,
+        );
+    }
+
     pub(super) fn lacks_current_thread(&mut self, reason: &str) {
         self.current_thread = false;
         self.lacks(

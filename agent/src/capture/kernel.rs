@@ -39,6 +39,7 @@ pub(super) struct Kernel {
 #[derive(Clone, Copy, Debug)]
 struct Form {
     current_thread: bool,
+    current_comm: bool,
     state_hook: bool,
     receive_hook: bool,
 }
@@ -49,7 +50,23 @@ impl Kernel {
         let object = OBJECT.ok_or(CaptureError::NotBuilt)?;
         let btf = Btf::from_sys_fs();
         let mut features = Features::new();
-        let mut form = Form { current_thread: true, state_hook: true, receive_hook: true };
+        let without = options.without;
+        let mut form = Form {
+            current_thread: !without.current_thread,
+            current_comm: !without.current_thread,
+            state_hook: !without.state,
+            receive_hook: !without.receive,
+        };
+        const UNWANTED: &str = "the configuration does without it";
+        if without.receive {
+            features.lacks_receive(UNWANTED);
+        }
+        if without.state {
+            features.lacks_state(UNWANTED);
+        }
+        if without.current_thread {
+            features.lacks_current_thread(UNWANTED);
+        }
         if let Err(error) = &btf {
             let reason = format!("the kernel has no BTF: {}", chain(error));
             features.lacks_receive(&reason);
@@ -76,6 +93,11 @@ impl Kernel {
                     set_filters(&mut ebpf, options)?;
                     let kernel = Self::take(ebpf)?;
                     return Ok((kernel, features));
+                }
+                Err(error) if form.current_comm && !is_privilege(&error) => {
+                    tracing::debug!("loading without the current command: {}", chain(&error));
+                    features.lacks_current_comm(&short(&error));
+                    form.current_comm = false;
                 }
                 Err(error) if form.current_thread && !is_privilege(&error) => {
                     tracing::debug!("loading without the current thread: {}", chain(&error));
@@ -175,7 +197,8 @@ fn cpus() -> Result<usize, CaptureError> {
 fn create(object: &[u8], options: &Options, form: Form) -> Result<Ebpf, CaptureError> {
     let flag = |on: bool| u8::from(on);
     let (server, client) = (flag(options.roles.server), flag(options.roles.client));
-    let (current, state) = (flag(form.current_thread), flag(form.state_hook));
+    let (current, comm) = (flag(form.current_thread), flag(form.current_comm));
+    let state = flag(form.state_hook);
     let by_cgroup = flag(!options.cgroups.is_empty());
     let max_connections = u64::from(options.max_connections);
     let head_limit = u64::from(options.head_bytes);
@@ -187,6 +210,7 @@ fn create(object: &[u8], options: &Options, form: Form) -> Result<Ebpf, CaptureE
         .override_global("SERVER", &server, true)
         .override_global("CLIENT", &client, true)
         .override_global("CURRENT_THREAD", &current, true)
+        .override_global("CURRENT_COMM", &comm, true)
         .override_global("STATE_HOOK", &state, true)
         .override_global("BY_CGROUP", &by_cgroup, true)
         .override_global("MAX_CONNECTIONS", &max_connections, true)

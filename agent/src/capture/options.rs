@@ -47,6 +47,19 @@ pub struct Options {
     pub max_connections: u32,
     /// Bytes of request head to carry: 64 to 1024.
     pub head_bytes: u32,
+    /// What to do without although the kernel may offer it.
+    pub without: Without,
+}
+
+/// Parts of the kernel that capture can do without: for tests, and for a kernel where one of them misbehaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Without {
+    /// The tracepoint `sock_recv_length`.
+    pub receive: bool,
+    /// The tracepoint `inet_sock_set_state`.
+    pub state: bool,
+    /// The current thread in packet programs.
+    pub current_thread: bool,
 }
 
 impl Default for Options {
@@ -61,6 +74,7 @@ impl Default for Options {
             ring_bytes: 4 << 20,
             max_connections: 65_536,
             head_bytes: HEAD_BYTES as u32,
+            without: Without::default(),
         }
     }
 }
