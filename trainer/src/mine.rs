@@ -201,7 +201,9 @@ pub fn mine(database: &Database, params: &Params) -> Result<Mined, Error> {
     let engine = if simple { project::mine } else { general::mine };
     let (mut patterns, complete) = engine(&dense, params, min_support);
     if params.keep == Keep::Maximal || params.keep == Keep::Closed && !simple {
-        patterns = filter::filter(&patterns, params.keep);
+        // The first engine leaves out patterns that cannot be maximal; a gap bound leaves out parts of patterns.
+        let whole = !simple && params.max_gap.is_none();
+        patterns = filter::filter(&patterns, params.keep, whole);
     }
     Ok(Mined { patterns: patterns.renamed(dense.names()), complete, min_support, sequences: database.len() })
 }

@@ -148,7 +148,7 @@ fn params(gaps: bool) -> impl Strategy<Value = Params> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(250))]
 
     #[test]
     fn single_items(sequences in singles(9), params in params(false)) {
