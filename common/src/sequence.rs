@@ -262,21 +262,24 @@ impl<S: Sessions> Sequencer<S> {
                 self.close(oldest, false, sessions);
             }
         }
-        let slot = Slot {
-            owner: Owner { caller: caller.into(), pid: 0, comm: [0; 15], comm_len: 0 },
-            open: Vec::new(),
-            is_open: true,
-            in_due: false,
-            last_end: step.end,
-            state: S::State::default(),
-        };
+        let owner = Owner { caller: caller.into(), pid: 0, comm: [0; 15], comm_len: 0 };
         let at = match self.free.pop() {
             Some(at) => {
-                self.slots[at as usize] = slot;
+                // A closed slot keeps its memory for the next caller.
+                let slot = &mut self.slots[at as usize];
+                (slot.owner, slot.is_open, slot.last_end) = (owner, true, step.end);
                 at
             }
             None => {
-                self.slots.push(slot);
+                let (open, state) = (Vec::new(), S::State::default());
+                self.slots.push(Slot {
+                    owner,
+                    open,
+                    is_open: true,
+                    in_due: false,
+                    last_end: step.end,
+                    state,
+                });
                 (self.slots.len() - 1) as u32
             }
         };

@@ -85,6 +85,12 @@ impl Tail {
         self.knots[above].0
     }
 
+    /// The largest knot whose exponent is at most this; minus infinity when there is none.
+    fn last_within(&self, exponent: f64) -> f32 {
+        let within = self.knots.partition_point(|&(_, e)| f64::from(e) <= exponent);
+        within.checked_sub(1).map_or(f32::NEG_INFINITY, |last| self.knots[last].0)
+    }
+
     /// The largest amount that normal sessions showed.
     pub fn largest(&self) -> f32 {
         self.knots.last().map_or(0.0, |&(amount, _)| amount)
@@ -170,6 +176,8 @@ impl CalibrationData {
 #[derive(Debug, Default)]
 pub struct Calibration {
     data: CalibrationData,
+    /// Per part, the amount up to which it adds nothing.
+    common: [f32; Part::ALL.len()],
 }
 
 impl Calibration {
@@ -188,7 +196,9 @@ impl Calibration {
         if numbers.iter().any(|x| !x.is_finite() || *x < 0.0) {
             return Err("a number of the calibration is negative or not finite");
         }
-        Ok(Self { data })
+        let common = Part::ALL
+            .map(|part| data.tails.get(part as usize).map_or(f32::INFINITY, |tail| tail.last_within(COMMON)));
+        Ok(Self { data, common })
     }
 
     /// What is stored.
@@ -203,6 +213,10 @@ impl Calibration {
 
     /// The score of all evidence.
     pub fn score(&self, evidence: &Evidence) -> f64 {
+        // Most sessions show nothing uncommon most of the time.
+        if evidence.0.iter().zip(&self.common).all(|(amount, common)| amount <= common) {
+            return 0.0;
+        }
         self.data.score(evidence)
     }
 

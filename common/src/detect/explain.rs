@@ -40,11 +40,11 @@ impl Detector<'_> {
         let shown = &state.history[first..state.history.len().min(first + SHOWN)];
         let steps = (first..).zip(shown).map(|(place, seen)| FindingStep {
             interface: view.step_name(seen).to_owned(),
-            time: seen.start,
+            time: time_of(seen, state),
             surprise: seen.bits,
             offending: Some(place) == view.offending,
         });
-        let time = state.history.last().map_or(0, |seen| seen.start);
+        let time = state.history.last().map_or(0, |seen| time_of(seen, state));
         Finding {
             id: id(of.caller, state.start, state.steps, time),
             time,
@@ -264,6 +264,11 @@ impl View<'_> {
             markov.advance(&context, seen.interface)
         })
     }
+}
+
+/// When a step was made, to the millisecond; 0 where the source has no times.
+fn time_of(seen: &Seen, state: &SessionState) -> Nanos {
+    state.start.saturating_add(u64::from(seen.after) * 1_000_000)
 }
 
 /// The first step shown, so that the offending one is among those shown.

@@ -126,12 +126,18 @@ impl Patterns {
     pub fn nearest(&self, session: &[InterfaceId]) -> Option<Nearest> {
         let session = &session[..session.len().min(MAX_PATH)];
         let (&entry, mut best) = (session.first()?, None::<Nearest>);
+        let masks = Masks::new(session);
         let mut compare = |graph: usize| {
             let cosine = self.cosine(graph, session);
+            let mix = |spelled: f64| (1.0 - self.cosine_share) * spelled + self.cosine_share * cosine;
             for (path, data) in self.graphs[graph].paths.iter().enumerate() {
-                let longest = session.len().max(data.steps.len());
-                let spelled = 1.0 - f64::from(distance(session, &data.steps)) / longest as f64;
-                let similarity = (1.0 - self.cosine_share) * spelled + self.cosine_share * cosine;
+                let (shortest, longest) =
+                    (session.len().min(data.steps.len()), session.len().max(data.steps.len()));
+                // Even if all the shorter one's steps match, the rest of the longer one does not.
+                if best.is_some_and(|best| mix(shortest as f64 / longest as f64) <= best.similarity) {
+                    continue;
+                }
+                let similarity = mix(1.0 - f64::from(masks.distance(&data.steps)) / longest as f64);
                 if best.is_none_or(|best| similarity > best.similarity) {
                     best = Some(Nearest { graph, path, similarity });
                 }
@@ -158,7 +164,11 @@ impl Patterns {
     }
 
     fn cosine(&self, graph: usize, session: &[InterfaceId]) -> f64 {
-        let mut pairs: Vec<_> = session.windows(2).map(|pair| (pair[0], pair[1])).collect();
+        let mut room = [(0, 0); MAX_PATH];
+        let pairs = &mut room[..session.len().saturating_sub(1)];
+        for (pair, steps) in pairs.iter_mut().zip(session.windows(2)) {
+            *pair = (steps[0], steps[1]);
+        }
         pairs.sort_unstable();
         let (mut dot, mut square) = (0.0, 0.0);
         for group in pairs.chunk_by(|a, b| a == b) {
@@ -182,34 +192,75 @@ pub fn collapse(steps: impl IntoIterator<Item = InterfaceId>) -> Vec<InterfaceId
     out
 }
 
-/// Damerau-Levenshtein distance (optimal string alignment) of two paths of at most [`MAX_PATH`] steps.
-fn distance(a: &[InterfaceId], b: &[InterfaceId]) -> u32 {
-    let mut rows = [[0u32; MAX_PATH + 1]; 3];
-    for (j, cell) in rows[0][..=b.len()].iter_mut().enumerate() {
-        *cell = j as u32;
-    }
-    for i in 1..=a.len() {
-        let [before, last, this] = pick(&mut rows, i);
-        this[0] = i as u32;
-        for j in 1..=b.len() {
-            let same = u32::from(a[i - 1] != b[j - 1]);
-            let mut cost = (last[j - 1] + same).min(last[j] + 1).min(this[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                cost = cost.min(before[j - 2] + 1);
-            }
-            this[j] = cost;
+/// The beginning of a session without repetitions, cut to [`MAX_PATH`] steps; `room` holds it.
+pub(super) fn collapse_into(
+    steps: impl Iterator<Item = InterfaceId>,
+    room: &mut [InterfaceId; MAX_PATH],
+) -> &[InterfaceId] {
+    let mut len = 0;
+    for step in steps {
+        if len > 0 && room[len - 1] == step {
+            continue;
         }
+        if len == MAX_PATH {
+            break;
+        }
+        room[len] = step;
+        len += 1;
     }
-    rows[a.len() % 3][b.len()]
+    &room[..len]
 }
 
-/// The rows of steps `i - 2`, `i - 1` and `i`.
-fn pick(rows: &mut [[u32; MAX_PATH + 1]; 3], i: usize) -> [&mut [u32; MAX_PATH + 1]; 3] {
-    let [zero, one, two] = rows;
-    match i % 3 {
-        0 => [one, two, zero],
-        1 => [two, zero, one],
-        _ => [zero, one, two],
+/// A session prepared for comparison with many paths: where each of its interfaces stands, one bit per step.
+///
+/// The distance is found a whole column of the dynamic programme at a time, as bits of one word (Hyyro, 2003, for the
+/// optimal string alignment distance).
+struct Masks {
+    of: [(InterfaceId, u64); MAX_PATH],
+    len: usize,
+    steps: usize,
+}
+
+impl Masks {
+    /// For a session of 1 to [`MAX_PATH`] steps.
+    fn new(session: &[InterfaceId]) -> Self {
+        let mut masks = Self { of: [(0, 0); MAX_PATH], len: 0, steps: session.len() };
+        for (place, &step) in session.iter().enumerate() {
+            let known = masks.of[..masks.len].iter_mut().find(|(interface, _)| *interface == step);
+            match known {
+                Some((_, mask)) => *mask |= 1 << place,
+                None => {
+                    masks.of[masks.len] = (step, 1 << place);
+                    masks.len += 1;
+                }
+            }
+        }
+        masks
+    }
+
+    fn of(&self, step: InterfaceId) -> u64 {
+        let known = self.of[..self.len].iter().find(|(interface, _)| *interface == step);
+        known.map_or(0, |(_, mask)| *mask)
+    }
+
+    /// Damerau-Levenshtein distance (optimal string alignment) between the session and a path.
+    fn distance(&self, path: &[InterfaceId]) -> u32 {
+        let last = 1u64 << (self.steps - 1);
+        let (mut up, mut down, mut same, mut before) = (u64::MAX, 0u64, 0u64, 0u64);
+        let mut cost = self.steps as u32;
+        for &step in path {
+            let here = self.of(step);
+            let swapped = ((!same & here) << 1) & before;
+            same = ((here & up).wrapping_add(up) ^ up) | here | down | swapped;
+            let right = down | !(same | up);
+            let left = up & same;
+            cost = cost + u32::from(right & last != 0) - u32::from(left & last != 0);
+            let right = right << 1 | 1;
+            up = left << 1 | !(same | right);
+            down = right & same;
+            before = here;
+        }
+        cost
     }
 }
 
@@ -314,10 +365,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_edits_cost_the_distance(a in prop::collection::vec(0u32..5, 0..20), b in prop::collection::vec(0u32..5, 0..20)) {
+        fn the_edits_cost_the_distance(a in prop::collection::vec(0u32..5, 1..=MAX_PATH), b in prop::collection::vec(0u32..5, 0..=MAX_PATH)) {
             let edits = align(&a, &b).into_iter().filter(|edit| !matches!(edit, Edit::Keep(_))).count();
-            prop_assert_eq!(edits as u32, distance(&a, &b));
-            prop_assert_eq!(distance(&a, &b), distance(&b, &a));
+            prop_assert_eq!(edits as u32, Masks::new(&a).distance(&b));
         }
     }
 }

@@ -5,10 +5,11 @@ use crate::interface::InterfaceId;
 use crate::model::Model;
 use crate::sequence::Step;
 
-use super::{Context, END, Evidence, Part, collapse};
+use super::patterns::collapse_into;
+use super::{Context, END, Evidence, MAX_PATH, Part};
 
 /// Steps of a session that are kept to explain a finding.
-const HISTORY: usize = 256;
+const HISTORY: usize = 128;
 /// Different interfaces of a session that are counted.
 const MAX_INTERFACES: usize = 512;
 /// Different values of one interface that are told apart in a session.
@@ -47,8 +48,10 @@ pub(super) struct Calls {
 pub(super) struct Seen {
     pub(super) interface: InterfaceId,
     pub(super) bits: f32,
-    pub(super) start: Nanos,
-    pub(super) value: u64,
+    /// Milliseconds since the session's start.
+    pub(super) after: u32,
+    /// The low half of the value's hash.
+    pub(super) value: u32,
     /// Training did not see this interface.
     pub(super) new: bool,
     /// What went before was lost.
@@ -184,8 +187,8 @@ impl<'m> Detector<'m> {
             state.history.push(Seen {
                 interface: step.interface,
                 bits: if after_gap { 0.0 } else { surprise.bits },
-                start: step.start,
-                value: step.value,
+                after: u32::try_from(step.start.saturating_sub(state.start) / 1_000_000).unwrap_or(u32::MAX),
+                value: step.value as u32,
                 gap: after_gap,
                 new,
                 new_transition: surprise.new_transition,
@@ -219,8 +222,9 @@ impl<'m> Detector<'m> {
         let balance = called.chain(absent.map(|(_, bits)| *bits)).fold(0.0, f32::max);
         state.evidence.raise(Part::Balance, balance);
         if state.steps as usize == state.history.len() {
-            let path = collapse(state.history.iter().map(|seen| seen.interface));
-            let similarity = patterns.nearest(&path).map_or(1.0, |nearest| nearest.similarity);
+            let mut room = [0; MAX_PATH];
+            let path = collapse_into(state.history.iter().map(|seen| seen.interface), &mut room);
+            let similarity = patterns.nearest(path).map_or(1.0, |nearest| nearest.similarity);
             state.evidence.raise(Part::Pattern, (1.0 - similarity) as f32);
         }
     }

@@ -10,17 +10,18 @@ const MAX_NAMES: usize = 4096;
 /// Longest name remembered, in bytes.
 const MAX_LEN: usize = 160;
 
-/// Recent unknown calls, by the hash that [`super::Named::value`] has for them.
+/// Recent unknown calls, by the low half of the hash that [`super::Named::value`] has for them.
 #[derive(Clone, Debug, Default)]
 pub struct Unknowns {
-    names: HashMap<u64, Box<str>>,
-    order: VecDeque<u64>,
+    names: HashMap<u32, Box<str>>,
+    order: VecDeque<u32>,
     scratch: String,
 }
 
 impl Unknowns {
     /// Remembers a call whose interface is unknown: method, path and parameter names, no values of the query.
     pub fn remember(&mut self, hash: u64, call: &Call<'_>) {
+        let hash = hash as u32;
         if self.names.contains_key(&hash) {
             return;
         }
@@ -38,8 +39,8 @@ impl Unknowns {
         self.order.push_back(hash);
     }
 
-    /// The name remembered under a hash.
-    pub fn get(&self, hash: u64) -> Option<&str> {
+    /// The name remembered under the low half of a hash.
+    pub fn get(&self, hash: u32) -> Option<&str> {
         self.names.get(&hash).map(AsRef::as_ref)
     }
 }
