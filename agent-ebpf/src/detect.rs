@@ -13,6 +13,7 @@ use gait_common::wire::{
 
 use crate::{
     connection::{Connection, Flow, HTTP, MUTED},
+    early,
     maps::{
         CGROUPS, CONNECTIONS, Counters, SERVED, by_cgroup, client_role, leave_place, port_captured, raw,
         server_role, stored_or_new, take_place, waived,
@@ -44,7 +45,11 @@ pub(crate) fn segment(
     direction: u32,
     stats: Counters,
 ) -> bool {
+    // SAFETY: the kernel frees the value no sooner than the program has ended.
+    let first = unsafe { (*flow).segments == 0 };
+    let begun = first && early::take(ctx, socket, segment, direction);
     let role = match kind(ctx, segment) {
+        _ if begun => ROLE_SERVER,
         Kind::Request => {
             if direction == INGRESS {
                 ROLE_SERVER
@@ -71,22 +76,20 @@ pub(crate) fn segment(
             return false;
         }
     };
-    follow(ctx, socket, flow, segment, direction, role, stats)
+    follow(ctx, socket, flow, segment, direction, role, begun, stats)
 }
 
 /// Keeps a segment that came before the connection's first one, which alone tells what the connection is.
 #[inline(always)]
 fn keep_early(ctx: &SkBuffContext, socket: *mut bpf_sock, segment: &Segment) -> bool {
-    // SAFETY: the kernel checks the socket, and gives back null or what it knows of it.
-    let next = unsafe {
-        let tcp = bpf_tcp_sock(socket);
-        if tcp.is_null() || (*tcp).bytes_received != 0 {
-            return false;
-        }
-        (*tcp).rcv_nxt
-    };
+    let Some(next) = early::first_sequence(socket) else { return false };
     let ahead = segment.sequence.wrapping_sub(next);
-    (ahead as i32) > 0 && reorder::keep(ctx, next, ahead, segment.payload, segment.len)
+    // SAFETY: the kernel checks the socket, and gives back null or what it knows of it.
+    let fresh = unsafe {
+        let tcp = bpf_tcp_sock(socket);
+        !tcp.is_null() && (*tcp).bytes_received == 0
+    };
+    fresh && (ahead as i32) > 0 && reorder::keep(ctx, next, ahead, segment.payload, segment.len)
 }
 
 /// Judges the first sixteen bytes. A shorter segment of capitals may be the beginning of a request.
@@ -141,6 +144,7 @@ fn follow(
     segment: &Segment,
     direction: u32,
     role: u8,
+    begun: bool,
     stats: Counters,
 ) -> bool {
     let outward = direction == EGRESS;
@@ -177,13 +181,14 @@ fn follow(
         (*c).streams[0].open(0);
         (*c).streams[1].open(stream::RESPONSES);
         (*c).flip = u32::from(role == ROLE_CLIENT);
+        // The socket knows better than the packet where the stream began, and whether it has just begun.
         let tcp = bpf_tcp_sock(socket);
         if !tcp.is_null() {
-            // Before its first payload is accepted, the socket knows better than the packet where the stream begins.
-            if (*tcp).bytes_received == 0 && direction == INGRESS && role == ROLE_SERVER {
-                (*c).streams[0].next = (*tcp).rcv_nxt;
+            let fresh = begun || (*tcp).bytes_received == 0;
+            if fresh && role == ROLE_SERVER && (begun || !outward) {
+                (*c).streams[0].next = (*tcp).rcv_nxt.wrapping_sub((*tcp).bytes_received as u32);
                 (*c).streams[0].placed = 1;
-            } else if direction == INGRESS || (*tcp).bytes_received != 0 {
+            } else if !fresh || !outward {
                 (*c).midway = u32::from(MIDWAY);
             }
         }

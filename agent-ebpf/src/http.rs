@@ -24,7 +24,7 @@ use gait_common::wire::{
 use crate::{
     bound,
     connection::{self, Connection, HTTP, MUTED, Slot},
-    detect,
+    detect, early,
     maps::{
         CONNECTIONS, Counters, FLOWS, QUEUED, QueueKey, SERVED, STASHES, Stats, current_comm_known,
         current_thread_known, head_limit, raw, ring, ring_half, server_role, socket, state_hook, stored,
@@ -60,10 +60,16 @@ pub(crate) fn packet(ctx: &SkBuffContext, direction: u32) {
         return;
     }
     let Some(stats) = Stats::here() else { return };
-    if state != HTTP && (segment.len == 0 || gait_detect(ctx.skb.skb, direction) == 0) {
+    let new = state != HTTP;
+    if new && (segment.len == 0 || gait_detect(ctx.skb.skb, direction) == 0) {
         return;
     }
     let Some(connection) = stored(&CONNECTIONS, socket) else { return };
+    // SAFETY: as above.
+    if new && unsafe { (*connection).stashed } != 0 && acquire(connection, stats) {
+        read(&Http::new(ctx, socket, connection, INGRESS, stats), INGRESS);
+        Connection::unlock(connection);
+    }
     if segment.len != 0 {
         stats.add(counter::PACKETS);
         payload(ctx, socket, connection, &segment, direction, stats);
@@ -85,6 +91,10 @@ extern "C" fn gait_detect(skb: *mut __sk_buff, direction: u32) -> u32 {
         return 0;
     }
     let Some(segment) = packet::parse(&ctx) else { return 0 };
+    if early::listens(socket) {
+        early::keep(&ctx, &segment, direction);
+        return 0;
+    }
     let Some(stats) = Stats::here() else { return 0 };
     let Some(flow) = stored_or_new(&FLOWS, socket) else { return 0 };
     u32::from(detect::segment(&ctx, socket, flow, &segment, direction, stats))
@@ -116,16 +126,9 @@ fn payload(
     direction: u32,
     stats: Counters,
 ) {
-    if direction == INGRESS {
-        // Two CPUs may hold arriving segments of one connection; what leaves is serialised by the socket's own lock.
-        let mut tries = 0;
-        while !Connection::try_lock(connection) {
-            tries += 1;
-            if tries == LOCK_TRIES {
-                stats.add(counter::CONTENDED);
-                return;
-            }
-        }
+    // What leaves is serialised by the socket's own lock.
+    if direction == INGRESS && !acquire(connection, stats) {
+        return;
     }
     let mut http = Http::new(ctx, socket, connection, direction, stats);
     let before = http.stream().is_lost();
@@ -138,6 +141,18 @@ fn payload(
     if direction == INGRESS {
         Connection::unlock(connection);
     }
+}
+
+/// Waits for the arriving side: two CPUs may hold arriving segments of one connection.
+#[inline(always)]
+fn acquire(connection: *mut Connection, stats: Counters) -> bool {
+    for _ in 0..LOCK_TRIES {
+        if Connection::try_lock(connection) {
+            return true;
+        }
+    }
+    stats.add(counter::CONTENDED);
+    false
 }
 
 /// Announces the new bytes of the segment to the stream; `false` when there are none to read.

@@ -12,6 +12,7 @@ mod atomic;
 mod bound;
 mod connection;
 mod detect;
+mod early;
 mod http;
 mod maps;
 mod packet;

@@ -11,6 +11,7 @@ pub(crate) const EGRESS: u32 = 1;
 
 const TCP: u8 = 6;
 const FIN: u8 = 1;
+const SYN: u8 = 2;
 const RST: u8 = 4;
 
 /// A TCP segment inside a packet.
@@ -72,13 +73,16 @@ pub(crate) fn parse(ctx: &SkBuffContext) -> Option<Segment> {
     let tcp: [u32; 4] = load(ctx, offset)?;
     let header = u32::from((tcp[3] as u8) >> 4) * 4;
     let payload = offset + header;
+    let flags = (tcp[3] >> 8) as u8;
+    // A SYN has a number of its own, before its payload's.
+    let sequence = u32::from_be(tcp[1]).wrapping_add(u32::from(flags & SYN != 0));
     Some(Segment {
         payload,
         len: ctx.len().saturating_sub(payload),
-        sequence: u32::from_be(tcp[1]),
+        sequence,
         source_port: u16::from_be(tcp[0] as u16),
         destination_port: u16::from_be((tcp[0] >> 16) as u16),
-        flags: (tcp[3] >> 8) as u8,
+        flags,
         v6,
     })
 }

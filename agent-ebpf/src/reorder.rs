@@ -39,17 +39,26 @@ pub(crate) fn keep(ctx: &SkBuffContext, next: u32, ahead: u32, payload: u32, len
 extern "C" fn gait_keep(skb: *mut __sk_buff, next: u32, ahead: u32, payload: u32, len: u32) -> u32 {
     let ctx = SkBuffContext::new(skb);
     let socket = socket(&ctx);
-    u32::from(!socket.is_null() && keep_of(&ctx, socket, next, ahead, payload, len))
+    if socket.is_null() {
+        return 0;
+    }
+    let kept = keep_copy(socket, next, ahead, len, |to| {
+        let len = bound::length::<{ SPAN as u64 }>(u64::from(len));
+        // SAFETY: `to` is in the first half of the room, and the length no longer than the second half.
+        unsafe { bpf_skb_load_bytes(raw(&ctx), payload, to.cast(), len) == 0 }
+    });
+    u32::from(kept)
 }
 
+/// Keeps `len` bytes that begin `ahead` bytes after the `next` expected one; `copy` puts them in their place, which has
+/// room for 4096.
 #[inline(always)]
-fn keep_of(
-    ctx: &SkBuffContext,
+pub(crate) fn keep_copy(
     socket: *mut bpf_sock,
     next: u32,
     ahead: u32,
-    payload: u32,
     len: u32,
+    copy: impl Fn(*mut u8) -> bool,
 ) -> bool {
     let Some(stash) = stored_or_new(&STASHES, socket) else { return false };
     // SAFETY: the kernel frees the value no sooner than the program has ended; arriving segments are serialised by
@@ -63,6 +72,10 @@ fn keep_of(
         if offset >= SPAN || len > SPAN || offset + len > SPAN || len == 0 {
             return false;
         }
+        let room = (&raw mut (*stash).data).cast::<u8>();
+        if !copy(room.add(bound::offset::<{ SPAN as u64 }>(u64::from(offset)))) {
+            return false;
+        }
         let end = start.wrapping_add(len);
         let mut place = PIECES;
         for i in 0..PIECES {
@@ -71,32 +84,17 @@ fn keep_of(
                 place = i;
             } else if before_or_at(first, end) && before_or_at(start, behind) {
                 // It overlaps or touches this piece, and the two become one.
-                if !copy(ctx, stash, offset, payload, len) {
-                    return false;
-                }
                 (*stash).spans[i] = [earlier(first, start), later(behind, end)];
                 return true;
             }
         }
-        if place >= PIECES || !copy(ctx, stash, offset, payload, len) {
+        if place >= PIECES {
             return false;
         }
         (*stash).spans[place & (PIECES - 1)] = [start, end];
         (*stash).pieces += 1;
     }
     true
-}
-
-/// Copies a segment to its place in the stash.
-#[inline(always)]
-unsafe fn copy(ctx: &SkBuffContext, stash: *mut Stash, offset: u32, payload: u32, len: u32) -> bool {
-    // SAFETY: masked, the offset is inside the first half of the room and the length no longer than the second half.
-    unsafe {
-        let room = (&raw mut (*stash).data).cast::<u8>();
-        let to = room.add(bound::offset::<{ SPAN as u64 }>(u64::from(offset)));
-        let len = bound::length::<{ SPAN as u64 }>(u64::from(len));
-        bpf_skb_load_bytes(raw(ctx), payload, to.cast(), len) == 0
-    }
 }
 
 /// Whether one sequence number is not behind another.
