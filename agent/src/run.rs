@@ -116,18 +116,18 @@ fn start(options: &Options) -> Result<Parts> {
     let started = now();
     let host = host::name();
     let model = config.model.path.as_deref().map(model::load).transpose()?;
-    let namer = key::namer(config)?;
+    let fingerprint = model.as_ref().map(|m| m.fingerprint.clone());
     let mut capture_options = config.capture.options()?;
     capture_options.cgroups = host::cgroup_ids(&config.capture.cgroups)?;
-    let (spool, fingerprint) =
-        (open_spool(config, &host, started)?, model.as_ref().map(|m| m.fingerprint.clone()));
+    // Before all else that fails for want of privilege: it needs the most, and says what.
+    let mut capture = Capture::start(&capture_options)?;
+    let namer = key::namer(config)?;
+    let spool = open_spool(config, &host, started)?;
     let reporter = Reporter::open(&report::Options {
         file: config.findings.file.clone(),
         pretty: options.pretty,
         origin: report::Origin { host: host.clone(), model: fingerprint.clone().unwrap_or_default() },
     })?;
-
-    let mut capture = Capture::start(&capture_options)?;
     let proof = capture.self_test()?;
     tracing::debug!("self-test: {proof:?}");
     say_missing(capture.features());

@@ -78,3 +78,25 @@ fn help_shows_examples_and_exit_codes() {
         );
     }
 }
+
+#[test]
+fn a_run_does_what_check_foretold() {
+    let dir = tempfile::tempdir().expect("directory");
+    let text = format!("state_dir = {:?}\n[spool]\ndir = {:?}\n", dir.path(), dir.path().join("spool"));
+    let config = write(&dir.path().join("gait.toml"), &text);
+    let summary = dir.path().join("summary.json");
+    let shown = summary.display().to_string();
+    let run = agent(&["run", "--config", &config, "--duration", "200ms", "--summary", &shown]);
+    let said = String::from_utf8(run.stderr).expect("text");
+    let check = agent(&["check", "--config", &config]).status.code();
+    assert_eq!(run.status.code(), check, "{said}");
+    if check == Some(exit::OK.into()) {
+        assert!(said.contains("ready, capturing") && said.contains("there is no model"), "{said}");
+        let summary: serde_json::Value =
+            serde_json::from_slice(&fs::read(summary).expect("a summary")).expect("JSON");
+        assert_eq!(summary["balanced"], true, "{summary}");
+    } else {
+        assert!(!said.contains("ready"), "{said}");
+        assert!(!dir.path().join("spool").exists(), "nothing is begun on a host that cannot capture");
+    }
+}
