@@ -19,7 +19,7 @@ use gait_common::call::Nanos;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
-use crate::capture::{Capture, Features};
+use crate::capture::{Capture, Drained, Features};
 use crate::config::Config;
 use crate::engine::{Engine, Outputs};
 use crate::report::{self, Reporter};
@@ -38,6 +38,8 @@ const BATCH: usize = 8192;
 const ROWS_QUEUE: usize = 16;
 /// Findings that may wait for the sinks.
 const FINDINGS_QUEUE: usize = 1024;
+/// How often losses are spoken of, at most.
+const SAY_LOSSES: Duration = Duration::from_secs(10);
 /// SIGXFSZ: the process may not make a file that large. Handled, the write that did it fails instead.
 const FILE_TOO_LARGE: i32 = 25;
 
@@ -131,9 +133,10 @@ fn start(options: &Options) -> Result<Parts> {
     let proof = capture.self_test()?;
     tracing::debug!("self-test: {proof:?}");
     say_missing(capture.features());
-    match &fingerprint {
-        Some(name) => tracing::info!("judging by model {name}"),
-        None => tracing::warn!("there is no model: calls are recorded, nothing is detected"),
+    match (&fingerprint, &spool) {
+        (Some(name), _) => tracing::info!("judging by model {name}"),
+        (None, Some(_)) => tracing::warn!("there is no model: calls are recorded, nothing is detected"),
+        (None, None) => tracing::warn!("there is no model and the spool is off: calls are only counted"),
     }
 
     let (stop, reopen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -181,11 +184,13 @@ fn keep_capturing(
     stop: &AtomicBool,
 ) -> Result<Captured> {
     let mut captured = Captured::default();
+    let mut losses = Losses::default();
     while !stop.load(Ordering::Relaxed) {
         capture.wait(interval);
         loop {
             let drained = capture.drain(BATCH, &mut |exchange| engine.take(&exchange));
             captured.add(&drained);
+            losses.note(&drained);
             engine.end_batch(now(), !drained.gaps.is_empty())?;
             if !drained.more {
                 break;
@@ -198,6 +203,27 @@ fn keep_capturing(
     captured.kernel = counters;
     (captured.engine, captured.funnel) = engine.finish()?;
     Ok(captured)
+}
+
+/// Says while it happens that records are lost, but not with every one of them.
+#[derive(Default)]
+struct Losses {
+    unsaid: u64,
+    said: Option<std::time::Instant>,
+}
+
+impl Losses {
+    fn note(&mut self, drained: &Drained) {
+        self.unsaid += drained.gaps.iter().map(|gap| gap.count).sum::<u64>();
+        if self.unsaid > 0 && self.said.is_none_or(|said| said.elapsed() >= SAY_LOSSES) {
+            tracing::warn!(
+                "{} exchanges were lost because a ring was full; callers are not judged across the gap; raise \
+                 capture.ring_bytes if this goes on",
+                std::mem::take(&mut self.unsaid)
+            );
+            self.said = Some(std::time::Instant::now());
+        }
+    }
 }
 
 /// Ends the parts from front to back, all within [`SHUTDOWN`].

@@ -114,7 +114,7 @@ impl Summary {
 
     /// The account in one line, for the log.
     pub fn line(&self) -> String {
-        let requests = self.kernel.get("requests").copied().unwrap_or_default();
+        let requests = self.kernel.get("requests").copied().unwrap_or_default().saturating_sub(SELF_TEST);
         let mut line = format!(
             "seen {requests}, captured {}, lost {}, filtered {}, unanswered {}, unreadable {}, calls {}",
             self.captured,
