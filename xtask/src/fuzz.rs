@@ -36,7 +36,12 @@ fn run_target(target: &str, seconds: u64) -> Result<String> {
     let log = state_dir()?.join(format!("fuzz-{target}.log"));
     let stderr = File::create(&log).with_context(|| format!("failed to write {}", log.display()))?;
     let mut command = cargo_fuzz("run")?;
-    command.args([target, "--", &format!("-max_total_time={seconds}"), "-rss_limit_mb=2048", "-timeout=10"]);
+    // What is found new goes to the first directory; the seeds are only read.
+    let fuzz = root().join("tests/fuzz");
+    let (corpus, seeds) = (fuzz.join("corpus").join(target), fuzz.join("seeds").join(target));
+    fs::create_dir_all(&corpus).with_context(|| format!("failed to create {}", corpus.display()))?;
+    command.arg(target).arg(corpus).args(seeds.is_dir().then_some(seeds));
+    command.args(["--", &format!("-max_total_time={seconds}"), "-rss_limit_mb=2048", "-timeout=10"]);
     run(command.stderr(stderr)).with_context(|| {
         format!(
             "{target} has a finding or does not build: see {} and tests/fuzz/artifacts/{target}",
