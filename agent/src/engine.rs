@@ -3,14 +3,17 @@
 //! One synchronous state machine on one thread. A batch is what one emptying of the rings gave: its exchanges are
 //! taken in one by one ([`Engine::take`]) and go through the pipeline together ([`Engine::end_batch`]), because only
 //! the end of a batch tells whether something is missing from it. What comes out goes through bounded channels; when
-//! one is full the engine waits, the rings fill, and the kernel counts what it has to leave out.
+//! one is full the engine waits, the rings fill, and the kernel counts what it has to leave out. Once the agent is to
+//! stop, findings wait for a sink that hangs no longer than [`PATIENCE`], so that it cannot keep calls from the spool.
 
 mod batch;
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use arrow_array::RecordBatch;
 use gait_common::call::Nanos;
 use gait_common::caller::CallerNamer;
@@ -29,6 +32,10 @@ use batch::Batch;
 const ROWS: usize = 4096;
 /// How long rows are kept back for more of them.
 const ROWS_HELD: Nanos = SECOND;
+/// How long findings wait, in all, for a sink that hangs while the agent is to stop.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a sink that hangs is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(1);
 
 /// Where the engine's results go.
 #[derive(Clone, Debug)]
@@ -37,6 +44,8 @@ pub struct Outputs {
     pub rows: Option<SyncSender<RecordBatch>>,
     /// Findings for the sinks.
     pub findings: SyncSender<Finding>,
+    /// Set when the agent is to stop.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// What became of the exchanges. `exchanges = unreadable + calls`, and with a model `calls = named + new = sequenced`
@@ -53,6 +62,8 @@ pub struct Counts {
     pub recorded: u64,
     /// Batches from which something was missing.
     pub interrupted_batches: u64,
+    /// Findings given up because the sinks hung while the agent was to stop.
+    pub findings_given_up: u64,
 }
 
 /// Decodes, records and judges.
@@ -66,6 +77,8 @@ pub struct Engine {
     interrupted: bool,
     found: Vec<Finding>,
     outputs: Outputs,
+    /// Since when the sinks have been keeping the agent from stopping.
+    kept_since: Option<Instant>,
     counts: Counts,
 }
 
@@ -81,6 +94,7 @@ impl Engine {
             interrupted: false,
             found: Vec::new(),
             outputs,
+            kept_since: None,
             counts: Counts::default(),
         }
     }
@@ -193,10 +207,27 @@ impl Engine {
     }
 
     fn send_findings(&mut self) -> Result<()> {
-        for finding in self.found.drain(..) {
-            self.outputs.findings.send(finding).map_err(|_| anyhow!("the writer of findings has ended"))?;
-        }
+        let mut found = std::mem::take(&mut self.found);
+        found.drain(..).try_for_each(|finding| self.send_finding(finding))?;
+        self.found = found;
         Ok(())
+    }
+
+    fn send_finding(&mut self, mut finding: Finding) -> Result<()> {
+        loop {
+            finding = match self.outputs.findings.try_send(finding) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Disconnected(_)) => bail!("the writer of findings has ended"),
+                Err(TrySendError::Full(back)) => back,
+            };
+            if self.outputs.stop.load(Ordering::Relaxed)
+                && self.kept_since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE
+            {
+                self.counts.findings_given_up += 1;
+                return Ok(());
+            }
+            std::thread::sleep(TRY_AGAIN);
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use gait_common::call::Nanos;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::engine::{Engine, Outputs};
 use crate::report::{self, Reporter};
 use crate::spool::{self, Spool};
-use crate::{exit, host, key, model};
+use crate::{host, key, model};
 use stage::Stage;
 
 pub use summary::Summary;
@@ -60,22 +60,18 @@ pub struct Options {
 ///
 /// # Errors
 /// When something is missing at the start, a part fails, or something captured could not be written;
-/// [`exit::code`] tells which.
+/// [`crate::exit::code`] tells which.
 pub fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("failed to start the runtime for signals and timers")?;
-    let summary = runtime.block_on(supervise(options))?;
+    let (summary, failure) = runtime.block_on(supervise(options))?;
     tracing::info!("{}", summary.line());
     if let Some(path) = &options.summary {
         summary.write(path)?;
     }
-    let lost = exit::Lost {
-        calls: summary.spool.map_or(0, |spool| spool.rows_lost),
-        findings: summary.findings.lost,
-    };
-    if lost.calls + lost.findings > 0 { Err(lost.into()) } else { Ok(()) }
+    failure.map_or_else(|| summary.losses(), Err)
 }
 
 /// The running parts.
@@ -88,7 +84,8 @@ struct Parts {
     sources: Sources,
 }
 
-async fn supervise(options: &Options) -> Result<Summary> {
+/// Runs to the end: the account, and what failed although there is one.
+async fn supervise(options: &Options) -> Result<(Summary, Option<Error>)> {
     // Before anything starts: a signal from now on ends the agent in order.
     let mut terminate = signal(SignalKind::terminate()).context("failed to handle SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("failed to handle SIGINT")?;
@@ -142,7 +139,8 @@ fn start(options: &Options) -> Result<Parts> {
     let (stop, reopen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let (rows_in, rows) = sync_channel(ROWS_QUEUE);
     let (findings_in, findings) = sync_channel(FINDINGS_QUEUE);
-    let outputs = Outputs { rows: spool.is_some().then_some(rows_in), findings: findings_in };
+    let outputs =
+        Outputs { rows: spool.is_some().then_some(rows_in), findings: findings_in, stop: Arc::clone(&stop) };
     let engine = Engine::new(namer, model.map(|m| m.model), config.sequence.limits(), outputs);
     let parts = Parts {
         spool: spool.map(|spool| Stage::start("spool", move || spool.run(&rows))).transpose()?,
@@ -227,7 +225,7 @@ impl Losses {
 }
 
 /// Ends the parts from front to back, all within [`SHUTDOWN`].
-async fn stop(parts: Parts) -> Result<Summary> {
+async fn stop(parts: Parts) -> Result<(Summary, Option<Error>)> {
     let Parts { engine, spool, reporter, stop, reopen: _, sources } = parts;
     let deadline = Instant::now() + SHUTDOWN;
     stop.store(true, Ordering::Relaxed);
@@ -238,9 +236,24 @@ async fn stop(parts: Parts) -> Result<Summary> {
         None => None,
     };
     let findings = reporter.end(deadline).await;
+    let (spool, spool_failure) = apart(spool.transpose());
+    let (findings, findings_failure) = apart(findings);
     // A writer's failure is the cause of the engine's, not the other way round.
-    let (spool, findings) = (spool.transpose()?, findings?);
-    Ok(Summary::new(sources, now(), &captured?, spool, findings))
+    let failure = spool_failure.or(findings_failure);
+    match (captured, failure) {
+        (Ok(captured), failure) => {
+            Ok((Summary::new(sources, now(), &captured, spool.flatten(), findings), failure))
+        }
+        (Err(_), Some(failure)) => Err(failure),
+        (Err(error), None) => Err(error),
+    }
+}
+
+fn apart<T>(outcome: Result<T>) -> (Option<T>, Option<Error>) {
+    match outcome {
+        Ok(value) => (Some(value), None),
+        Err(error) => (None, Some(error)),
+    }
 }
 
 /// The time, in nanoseconds since 1970.

@@ -40,7 +40,8 @@ impl ConfigError {
         let message = match unknown_key(error.message()) {
             Some((unknown, known)) => {
                 let place = match section(text, line) {
-                    "" => "at the top level".to_owned(),
+                    // The unknown key is a section itself.
+                    section if section.is_empty() || section == unknown => "at the top level".to_owned(),
                     section => format!("in [{section}]"),
                 };
                 let advice = match nearest(unknown, &known) {

@@ -48,7 +48,10 @@ fn unknown_keys_are_named_with_line_and_nearest_key() {
         error("state_dri = \"/x\""),
         "gait.toml:1: unknown key `state_dri` at the top level: did you mean `state_dir`?"
     );
-    assert_eq!(error("\n[sppol]\n"), "gait.toml:2: unknown key `sppol` in [sppol]: did you mean `spool`?");
+    assert_eq!(
+        error("\n[sppol]\n"),
+        "gait.toml:2: unknown key `sppol` at the top level: did you mean `spool`?"
+    );
     let error = error("[log]\ncolour = true\n");
     assert_eq!(error, "gait.toml:2: unknown key `colour` in [log]: known are level");
 }

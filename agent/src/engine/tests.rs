@@ -14,16 +14,18 @@ struct Bench {
     engine: Engine,
     rows: Receiver<RecordBatch>,
     findings: Receiver<Finding>,
+    stop: Arc<AtomicBool>,
 }
 
 fn bench(model: Option<ModelData>) -> Bench {
     let (rows_in, rows) = sync_channel(100);
     let (findings_in, findings) = sync_channel(100);
+    let stop = Arc::new(AtomicBool::new(false));
     let namer =
         CallerNamer { identities: Vec::new(), trusted_proxies: Vec::new(), keep_names: false, key: [0; 32] };
     let model = model.map(|data| Arc::new(Model::new(data).expect("sound")));
-    let outputs = Outputs { rows: Some(rows_in), findings: findings_in };
-    Bench { engine: Engine::new(namer, model, Limits::default(), outputs), rows, findings }
+    let outputs = Outputs { rows: Some(rows_in), findings: findings_in, stop: Arc::clone(&stop) };
+    Bench { engine: Engine::new(namer, model, Limits::default(), outputs), rows, findings, stop }
 }
 
 fn take(engine: &mut Engine, at: Nanos, head: &str) {
@@ -59,13 +61,13 @@ fn recorded(rows: &Receiver<RecordBatch>) -> Vec<(String, bool)> {
 
 #[test]
 fn without_a_model_calls_are_recorded() {
-    let Bench { mut engine, rows, findings } = bench(None);
+    let Bench { mut engine, rows, findings, .. } = bench(None);
     take(&mut engine, START, "GET /a?b=1 HTTP/1.1\r\n\r\n");
     take(&mut engine, START, "\x16\x03\x01");
     engine.end_batch(START, false).expect("receivers are there");
     let (counts, funnel) = engine.finish().expect("receivers are there");
     assert_eq!(recorded(&rows), [("/a?b".to_owned(), false)]);
-    let want = Counts { exchanges: 2, unreadable: 1, calls: 1, recorded: 1, interrupted_batches: 0 };
+    let want = Counts { exchanges: 2, unreadable: 1, calls: 1, recorded: 1, ..Counts::default() };
     assert_eq!((counts, funnel), (want, None));
     assert!(findings.try_recv().is_err());
 }
@@ -125,4 +127,38 @@ fn an_engine_whose_reader_is_gone_says_so() {
     engine.end_batch(START, false).expect("rows are kept back");
     let error = engine.finish().expect_err("nobody reads").to_string();
     assert_eq!(error, "the writer of the spool has ended");
+}
+
+#[test]
+fn a_sink_that_hangs_cannot_keep_calls_from_the_spool() {
+    let Bench { mut engine, rows, findings, stop } = bench(None);
+    take(&mut engine, START, "GET /a HTTP/1.1\r\n\r\n");
+    engine.end_batch(START, false).expect("rows are kept back");
+    // More than the channel holds, and nobody takes any out.
+    engine.found = (0..150).map(|_| finding()).collect();
+    stop.store(true, Ordering::Relaxed);
+    let begin = Instant::now();
+    let (counts, _) = engine.finish().expect("receivers are there");
+    assert!((PATIENCE..2 * PATIENCE).contains(&begin.elapsed()), "{:?}", begin.elapsed());
+    assert_eq!((counts.findings_given_up, recorded(&rows).len(), findings.try_iter().count()), (50, 1, 100));
+}
+
+fn finding() -> Finding {
+    Finding {
+        id: String::new(),
+        time: 0,
+        session_start: 0,
+        caller: String::new(),
+        pid: 0,
+        comm: String::new(),
+        score: 2.0,
+        threshold: 1.0,
+        reasons: Vec::new(),
+        steps: Vec::new(),
+        earlier_steps: 0,
+        nearest: None,
+        expected: Vec::new(),
+        ended: false,
+        gap: false,
+    }
 }

@@ -9,7 +9,7 @@ use gait_common::pipeline::Funnel;
 use serde::Serialize;
 
 use crate::capture::{Counters, Drained};
-use crate::{engine, report, spool};
+use crate::{engine, exit, report, spool};
 
 /// The agent's own test request, which the kernel counts and nobody else.
 const SELF_TEST: u64 = 1;
@@ -72,8 +72,8 @@ pub struct Summary {
     pub pipeline: Option<Funnel>,
     /// What became of the recorded calls; absent when nothing was to be recorded.
     pub spool: Option<spool::Counts>,
-    /// What became of the findings.
-    pub findings: report::Counts,
+    /// What became of the findings; absent when the sinks did not end in time.
+    pub findings: Option<report::Counts>,
     /// Whether every stage handed on as much as it took in, but for what is counted as lost.
     pub balanced: bool,
 }
@@ -84,7 +84,7 @@ impl Summary {
         ended: Nanos,
         captured: &Captured,
         spool: Option<spool::Counts>,
-        findings: report::Counts,
+        findings: Option<report::Counts>,
     ) -> Self {
         let Captured { kernel, engine, funnel, filtered, malformed, missing } = *captured;
         let emitted = engine.exchanges + filtered + malformed + SELF_TEST == kernel.emitted;
@@ -110,6 +110,18 @@ impl Summary {
             findings,
             balanced: emitted && decoded && scored && recorded,
         }
+    }
+
+    /// What could not be written, as an error.
+    ///
+    /// # Errors
+    /// When there is such a thing.
+    pub(super) fn losses(&self) -> Result<()> {
+        let lost = exit::Lost {
+            calls: self.spool.map_or(0, |spool| spool.rows_lost),
+            findings: self.findings.map_or(0, |findings| findings.lost) + self.engine.findings_given_up,
+        };
+        if lost.calls + lost.findings > 0 { Err(lost.into()) } else { Ok(()) }
     }
 
     /// The account in one line, for the log.
