@@ -1,7 +1,5 @@
 //! Embeds the kernel programs: the object file that `GAIT_EBPF` names, or none.
 
-#![expect(clippy::print_stdout, reason = "a build script speaks to cargo on stdout")]
-
 use std::{env, error::Error, fs, path::Path};
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,6 +1,6 @@
 //! Findings on their way out: rendered once, written to every sink. The only place that writes findings.
 //!
-//! A new sink is one file with a function that opens it, and one line in [`SINKS`].
+//! A new sink is one file with a function that opens it, and one line in `SINKS`.
 
 mod file;
 mod ocsf;

@@ -2,7 +2,7 @@
 //!
 //! Three threads: the engine reads the rings and judges, one writer keeps the spool, one the sinks. They are joined by
 //! bounded channels and end from front to back: the engine stops capturing and takes in what the rings still hold,
-//! then its channels close, and each writer ends with the last thing it was sent. All of it has [`SHUTDOWN`].
+//! then its channels close, and each writer ends with the last thing it was sent. All of it has five seconds.
 
 mod stage;
 mod summary;
