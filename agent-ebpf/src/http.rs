@@ -81,7 +81,7 @@ pub(crate) fn packet(ctx: &SkBuffContext, direction: u32) {
 
 /// Looks at a segment of a connection of which nothing is known; non-zero if it is HTTP and to be followed.
 ///
-/// A function of its own for the same reason as [`gait_scan`].
+/// A function of its own for the same reason as [`gait_step`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn gait_detect(skb: *mut __sk_buff, direction: u32) -> u32 {
@@ -229,17 +229,12 @@ fn place(http: &mut Http<'_>, segment: &Segment, direction: u32) -> bool {
 #[inline(always)]
 fn read(http: &Http<'_>, direction: u32) {
     for _ in 0..SCANS {
-        let event = gait_scan(http.ctx.skb.skb, direction);
-        if event == event::MORE {
+        if gait_step(http.ctx.skb.skb, direction) != event::END {
             continue;
         }
-        if event == event::END {
-            // SAFETY: the kernel frees the value no sooner than the program has ended.
-            if direction == EGRESS || unsafe { (*http.connection).stashed } == 0 {
-                return;
-            }
-        }
-        if gait_handle(http.ctx.skb.skb, direction, event) == event::END {
+        // SAFETY: the kernel frees the value no sooner than the program has ended.
+        let stashed = direction == INGRESS && unsafe { (*http.connection).stashed } != 0;
+        if !stashed || gait_unstash(http.ctx.skb.skb) == 0 {
             return;
         }
     }
@@ -248,30 +243,26 @@ fn read(http: &Http<'_>, direction: u32) {
     }
 }
 
-/// Reads the announced segment of the packet's connection up to the next event.
+/// Reads the announced segment of the packet's connection up to the next event, and deals with that; says which it was.
 ///
 /// A function of its own, with the context as its only pointer, so that the verifier looks at it once.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn gait_scan(skb: *mut __sk_buff, direction: u32) -> u32 {
+extern "C" fn gait_step(skb: *mut __sk_buff, direction: u32) -> u32 {
     let ctx = SkBuffContext::new(skb);
     let Some(mut http) = Http::of(&ctx, direction) else { return event::END };
-    http.stream().scan(&mut http)
+    let event = http.stream().scan(&mut http);
+    http.stream().handle(event, &mut http)
 }
 
-/// Deals with an event of the packet's connection; gives `END` when nothing is left to read.
+/// Announces what waits in the stash of the packet's connection; 0 if nothing does.
 ///
-/// A function of its own for the same reason as [`gait_scan`].
+/// A function of its own for the same reason as [`gait_step`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn gait_handle(skb: *mut __sk_buff, direction: u32, event: u32) -> u32 {
+extern "C" fn gait_unstash(skb: *mut __sk_buff) -> u32 {
     let ctx = SkBuffContext::new(skb);
-    let Some(mut http) = Http::of(&ctx, direction) else { return event::END };
-    if event == event::END {
-        return if http.unstash() { event::MORE } else { event::END };
-    }
-    http.stream().handle(event, &mut http);
-    event::MORE
+    Http::of(&ctx, INGRESS).map_or(0, |mut http| u32::from(http.unstash()))
 }
 
 /// A packet in the light of its connection.

@@ -56,6 +56,9 @@ pub(crate) fn load<T: Copy + Default>(ctx: &SkBuffContext, offset: u32) -> Optio
 /// Reads the IP and TCP headers; `None` when the packet is not TCP or is a later fragment.
 #[inline(always)]
 pub(crate) fn parse(ctx: &SkBuffContext) -> Option<Segment> {
+    if let Some(tcp) = plain(ctx) {
+        return Some(segment(ctx, 20, tcp, false));
+    }
     let ip: [u32; 3] = load(ctx, 0)?;
     let version = (ip[0] as u8) >> 4;
     let (offset, v6) = if version == 4 {
@@ -70,21 +73,46 @@ pub(crate) fn parse(ctx: &SkBuffContext) -> Option<Segment> {
     } else {
         return None;
     };
-    let tcp: [u32; 4] = load(ctx, offset)?;
+    Some(segment(ctx, offset, load(ctx, offset)?, v6))
+}
+
+/// The TCP header of a packet as nearly all are: IPv4 without options, unfragmented, headers in one piece. Reads it in
+/// place, which costs less than two helpers.
+#[inline(always)]
+fn plain(ctx: &SkBuffContext) -> Option<[u32; 4]> {
+    // SAFETY: the verifier knows these fields as the packet's bounds, and that all that is read lies between them.
+    unsafe {
+        let start = (*ctx.skb.skb).data as usize;
+        let end = (*ctx.skb.skb).data_end as usize;
+        if start + 40 > end {
+            return None;
+        }
+        let ip = start as *const u32;
+        let (first, second, third) = (*ip, *ip.add(1), *ip.add(2));
+        let fragment = u16::from_be((second >> 16) as u16) & 0x3fff;
+        if first as u8 != 0x45 || fragment != 0 || (third >> 8) as u8 != TCP {
+            return None;
+        }
+        Some([*ip.add(5), *ip.add(6), *ip.add(7), *ip.add(8)])
+    }
+}
+
+/// The segment behind the TCP header `tcp` at `offset`.
+#[inline(always)]
+fn segment(ctx: &SkBuffContext, offset: u32, tcp: [u32; 4], v6: bool) -> Segment {
     let header = u32::from((tcp[3] as u8) >> 4) * 4;
     let payload = offset + header;
     let flags = (tcp[3] >> 8) as u8;
-    // A SYN has a number of its own, before its payload's.
-    let sequence = u32::from_be(tcp[1]).wrapping_add(u32::from(flags & SYN != 0));
-    Some(Segment {
+    Segment {
         payload,
         len: ctx.len().saturating_sub(payload),
-        sequence,
+        // A SYN has a number of its own, before its payload's.
+        sequence: u32::from_be(tcp[1]).wrapping_add(u32::from(flags & SYN != 0)),
         source_port: u16::from_be(tcp[0] as u16),
         destination_port: u16::from_be((tcp[0] >> 16) as u16),
         flags,
         v6,
-    })
+    }
 }
 
 /// Offset of the TCP header behind the common IPv6 extension headers.

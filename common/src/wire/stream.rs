@@ -88,7 +88,7 @@ pub const LOAD: u64 = (WINDOW - CARRY) as u64;
 /// Words may be read up to this far behind the window's last byte.
 const SLACK: usize = 32;
 /// Turns that one scan takes at most.
-const TURNS: u32 = 48;
+const TURNS: u32 = 32;
 /// Scans that a segment may take. What a segment holds beyond them is not read and its stream is [`LOST`].
 pub const SCANS: u32 = 256;
 
@@ -337,15 +337,26 @@ impl Stream {
         get!(self.at).wrapping_sub(get!(self.fill).wrapping_sub(get!(self.pos)))
     }
 
-    /// Deals with the event that a scan ended with.
+    /// Deals with the event that a scan ended with; gives it back, or `END` where the segment ends with the message.
     #[inline(always)]
-    pub fn handle(&mut self, event: u32, to: &mut impl Surroundings) {
+    pub fn handle(&mut self, event: u32, to: &mut impl Surroundings) -> u32 {
         match event {
             event::START => self.started(to),
-            event::HEAD => self.head_end(to),
+            event::HEAD => {
+                self.head_end(to);
+                if get!(self.state) == BYTES {
+                    let have = get!(self.fill).wrapping_sub(get!(self.pos));
+                    let rest = get!(self.len).wrapping_sub(get!(self.at));
+                    self.skip_bytes(have, rest);
+                }
+                if !self.unread() {
+                    return event::END;
+                }
+            }
             event::LOSS => to.lost(),
             _ => {}
         }
+        event
     }
 
     #[inline(always)]

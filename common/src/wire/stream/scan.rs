@@ -7,6 +7,9 @@ use super::{
 };
 use crate::wire::word;
 
+/// Bytes of a line that one turn looks at.
+const LOOK: u64 = 32;
+
 impl Stream {
     /// Reads on to the next [`event`].
     #[inline(always)]
@@ -66,7 +69,7 @@ impl Stream {
     }
 
     #[inline(always)]
-    fn skip_bytes(&mut self, have: u64, rest: u64) -> u32 {
+    pub(super) fn skip_bytes(&mut self, have: u64, rest: u64) -> u32 {
         let all = have.wrapping_add(rest);
         if all == 0 {
             return event::END;
@@ -148,20 +151,36 @@ impl Stream {
                 }
             }
         }
-        let found = u64::from(word::find(first, b'\n'));
-        if found < 8 && found < have {
+        let found = self.line_end(first, pos);
+        if found < LOOK && found < have {
             set!(self.pos = pos.wrapping_add(found).wrapping_add(1));
             if state == EXTENSION {
                 return self.size_end();
             }
             set!(self.state = LINE);
         } else {
-            set!(self.pos = pos.wrapping_add(if have < 8 { have } else { 8 }));
+            set!(self.pos = pos.wrapping_add(if have < LOOK { have } else { LOOK }));
             if state != EXTENSION {
                 set!(self.state = next);
             }
         }
         event::MORE
+    }
+
+    /// Distance from `pos`, where the word `first` is, to the next line end; [`LOOK`] if it is farther.
+    #[inline(always)]
+    fn line_end(&self, first: u64, pos: u64) -> u64 {
+        let mut found = u64::from(word::find(first, b'\n'));
+        if found == 8 {
+            found += u64::from(word::find(self.word_at(pos.wrapping_add(8)), b'\n'));
+        }
+        if found == 16 {
+            found += u64::from(word::find(self.word_at(pos.wrapping_add(16)), b'\n'));
+        }
+        if found == 24 {
+            found += u64::from(word::find(self.word_at(pos.wrapping_add(24)), b'\n'));
+        }
+        found
     }
 
     /// Whether the line at `pos` has a name that matters; if so, goes on to its value.
