@@ -1,6 +1,6 @@
 //! The spool's files: their names, their atomic appearance, their bounds.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -27,8 +27,15 @@ pub(super) struct Store {
     max_bytes: u64,
     max_age: Duration,
     max_waiting: usize,
-    /// The files there are, the oldest first.
-    files: VecDeque<Stored>,
+    /// Hours with files, but for the oldest one. Files are listed hour by hour, as they come to be deleted: a month of
+    /// them would take more memory than all the rest of the agent.
+    hours: BTreeSet<PathBuf>,
+    oldest_hour: PathBuf,
+    /// The files of the oldest hour, the oldest first.
+    oldest: VecDeque<Stored>,
+    /// The file written last, which is never deleted.
+    newest: Option<PathBuf>,
+    /// Bytes of all files.
     bytes: u64,
     waiting: VecDeque<Encoded>,
     failing: bool,
@@ -56,7 +63,10 @@ impl Store {
             max_bytes: options.max_bytes,
             max_age: options.max_age,
             max_waiting: options.max_waiting,
-            files: VecDeque::new(),
+            hours: BTreeSet::new(),
+            oldest_hour: PathBuf::new(),
+            oldest: VecDeque::new(),
+            newest: None,
             bytes: 0,
             waiting: VecDeque::new(),
             failing: false,
@@ -94,9 +104,8 @@ impl Store {
             self.counts.files_written += 1;
             self.counts.bytes_written += size;
             self.number += 1;
-            self.bytes += size;
-            self.files.push_back(Stored { written: SystemTime::now(), path, size });
             self.waiting.pop_front();
+            self.add(path, size);
             self.make_room();
         }
         if std::mem::take(&mut self.failing) {
@@ -136,57 +145,70 @@ impl Store {
         lost
     }
 
+    /// Takes a file that was written into the account.
+    fn add(&mut self, path: PathBuf, size: u64) {
+        self.bytes += size;
+        let hour = path.parent().unwrap_or(&self.root).to_owned();
+        if hour == self.oldest_hour {
+            self.oldest.push_back(Stored { written: SystemTime::now(), path: path.clone(), size });
+        } else {
+            self.hours.insert(hour);
+        }
+        self.newest = Some(path);
+    }
+
     /// Deletes the oldest files until the rest is within the bounds, but never the newest.
     fn make_room(&mut self) {
-        let now = SystemTime::now();
-        while self.files.len() > 1
-            && let Some(oldest) = self.files.front()
-        {
-            let age = now.duration_since(oldest.written).unwrap_or_default();
-            if self.bytes <= self.max_bytes && age <= self.max_age {
-                return;
-            }
-            match fs::remove_file(&oldest.path) {
-                Ok(()) => self.counts.files_deleted += 1,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    tracing::warn!("failed to delete the old spool file {}: {error}", oldest.path.display());
-                    return;
-                }
-            }
-            // The hour's and the day's directory go with their last file: rmdir refuses while there is another.
-            let hour = oldest.path.parent();
-            for dir in [hour, hour.and_then(Path::parent)].into_iter().flatten() {
-                let _ = fs::remove_dir(dir);
-            }
-            self.bytes -= oldest.size;
-            self.files.pop_front();
+        if let Err((path, error)) = self.delete_oldest(SystemTime::now()) {
+            tracing::warn!("failed to make room in the spool: {}: {error}", path.display());
         }
     }
 
-    /// Finds the files of earlier runs, and removes the unfinished ones among them.
-    fn scan(&mut self) -> io::Result<()> {
-        let mut files = Vec::new();
-        for day in entries(&self.root, "date=")? {
-            for hour in entries(&day, "hour=")? {
-                for path in entries(&hour, "")? {
-                    let name = path.file_name().unwrap_or_default().to_string_lossy();
-                    if name.ends_with(UNFINISHED) {
-                        // Another agent's unfinished file may be in the making right now.
-                        if name.trim_start_matches('.').starts_with(&self.prefix) {
-                            fs::remove_file(&path)?;
-                            self.counts.leftovers_removed += 1;
-                        }
-                    } else if name.ends_with(".parquet") {
-                        let meta = fs::metadata(&path)?;
-                        files.push(Stored { written: meta.modified()?, size: meta.len(), path });
-                    }
+    fn delete_oldest(&mut self, now: SystemTime) -> Result<(), (PathBuf, io::Error)> {
+        loop {
+            while self.oldest.is_empty() {
+                let Some(hour) = self.hours.pop_first() else { return Ok(()) };
+                self.oldest = list(&hour).map_err(|error| (hour.clone(), error))?.into();
+                self.oldest_hour = hour;
+            }
+            let Some(file) = self.oldest.front() else { return Ok(()) };
+            let age = now.duration_since(file.written).unwrap_or_default();
+            let within = self.bytes <= self.max_bytes && age <= self.max_age;
+            if within || self.newest.as_ref() == Some(&file.path) {
+                return Ok(());
+            }
+            match fs::remove_file(&file.path) {
+                Ok(()) => self.counts.files_deleted += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err((file.path.clone(), error)),
+            }
+            self.bytes = self.bytes.saturating_sub(file.size);
+            self.oldest.pop_front();
+            if self.oldest.is_empty() {
+                // The hour's and the day's directory go with their last file: rmdir refuses while there is another.
+                for dir in self.oldest_hour.ancestors().take(2) {
+                    let _ = fs::remove_dir(dir);
                 }
             }
         }
-        files.sort_unstable();
-        self.bytes = files.iter().map(|file| file.size).sum();
-        self.files = files.into();
+    }
+
+    /// Finds the hours of earlier runs, and removes the unfinished files in them.
+    fn scan(&mut self) -> io::Result<()> {
+        for day in entries(&self.root, "date=")? {
+            for hour in entries(&day, "hour=")? {
+                for path in entries(&hour, ".")? {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    // Another agent's unfinished file may be in the making right now.
+                    if name.ends_with(UNFINISHED) && name[1..].starts_with(&self.prefix) {
+                        fs::remove_file(&path)?;
+                        self.counts.leftovers_removed += 1;
+                    }
+                }
+                self.bytes += list(&hour)?.iter().map(|file| file.size).sum::<u64>();
+                self.hours.insert(hour);
+            }
+        }
         Ok(())
     }
 
@@ -207,18 +229,39 @@ fn host_prefix(host: &str) -> String {
     format!("{}-", if name.is_empty() { "host" } else { &name })
 }
 
-/// The entries of a directory whose name begins with `prefix`, sorted.
-fn entries(dir: &Path, prefix: &str) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(prefix)
-            && (prefix.is_empty() || entry.file_type()?.is_dir())
-        {
-            found.push(entry.path());
+/// The finished files of an hour, the oldest first.
+fn list(hour: &Path) -> io::Result<Vec<Stored>> {
+    let mut files = Vec::new();
+    for path in entries(hour, "")? {
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension().is_some_and(|extension| extension == "parquet") {
+            let meta = match fs::metadata(&path) {
+                // Somebody else has just deleted it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                meta => meta?,
+            };
+            files.push(Stored { written: meta.modified()?, size: meta.len(), path });
         }
     }
-    found.sort_unstable();
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// The entries of a directory whose name begins with `prefix`. One that is not there has none.
+fn entries(dir: &Path, prefix: &str) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    match fs::read_dir(dir) {
+        Ok(all) => {
+            for entry in all {
+                let entry = entry?;
+                if entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()) {
+                    found.push(entry.path());
+                }
+            }
+        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+        Err(error) => return Err(error),
+    }
     Ok(found)
 }
 
