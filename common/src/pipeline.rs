@@ -46,6 +46,9 @@ pub struct Pipeline {
     judge: Judge,
     scratch: String,
     funnel: Funnel,
+    /// Something was lost before the next call.
+    interrupted: bool,
+    session_idle: Nanos,
 }
 
 impl Pipeline {
@@ -53,15 +56,27 @@ impl Pipeline {
     pub fn new(model: Arc<Model>, limits: Limits) -> Self {
         Self {
             sequencer: Sequencer::new(model.timing, limits),
-            judge: Judge { model, unknowns: Unknowns::default(), findings: Vec::new(), scored: 0, found: 0 },
+            session_idle: model.timing.session_idle,
+            judge: Judge {
+                model,
+                unknowns: Unknowns::default(),
+                findings: Vec::new(),
+                scored: 0,
+                found: 0,
+                headless_until: None,
+            },
             scratch: String::new(),
             funnel: Funnel::default(),
+            interrupted: false,
         }
     }
 
     /// Takes a batch of calls in, in about the order of time, and adds what it finds to `out`.
     pub fn process(&mut self, calls: &[Call<'_>], out: &mut Vec<Finding>) {
         for call in calls {
+            if std::mem::take(&mut self.interrupted) {
+                self.judge.headless_until = Some(call.start.saturating_add(self.session_idle));
+            }
             let named = self.judge.model.interfaces.name_call(call, &mut self.scratch);
             if named.id == NEW {
                 self.funnel.new += 1;
@@ -89,9 +104,11 @@ impl Pipeline {
         out.append(&mut self.judge.findings);
     }
 
-    /// Something was lost, nobody knows of whom: no open session is judged across this moment.
+    /// Something was lost, nobody knows of whom: no open session is judged across this moment, and none that comes up
+    /// before its beginning would be too long ago as if its beginning had been seen.
     pub fn interrupt(&mut self, out: &mut Vec<Finding>) {
         self.funnel.interruptions += 1;
+        self.interrupted = true;
         self.sequencer.interrupt(&mut self.judge, SessionState::interrupt);
         out.append(&mut self.judge.findings);
     }
@@ -125,6 +142,8 @@ struct Judge {
     findings: Vec<Finding>,
     scored: u64,
     found: u64,
+    /// Sessions first seen up to here may have begun with calls that were lost.
+    headless_until: Option<Nanos>,
 }
 
 impl Judge {
@@ -142,6 +161,9 @@ impl Sessions for Judge {
     type State = SessionState;
 
     fn operation(&mut self, of: SessionOf<'_>, state: &mut SessionState, steps: &[Step]) {
+        if state.steps() == 0 && self.headless_until.is_some_and(|until| steps[0].start <= until) {
+            state.interrupt();
+        }
         Detector::new(&self.model).observe(state, steps);
         self.scored += steps.len() as u64;
         self.report(of, state, false);

@@ -234,13 +234,16 @@ fn cut(rows: Vec<Row>, timing: Timing, corpus: &mut Corpus) {
     let limits = Limits { callers: usize::MAX, ..Limits::default() };
     let mut sequencer = Sequencer::new(timing, limits);
     let places = callers.iter().zip(0..).map(|(name, place)| (name.clone(), place)).collect();
-    let mut collector = Collector { corpus: std::mem::take(corpus), places };
+    let mut collector = Collector { corpus: std::mem::take(corpus), places, headless_until: None };
     for Row { caller, step } in rows {
         match caller {
             Some(caller) => {
                 sequencer.push(&callers[caller as usize], Process::default(), step, &mut collector);
             }
-            None => sequencer.interrupt(&mut collector, |open| open.interrupted = true),
+            None => {
+                sequencer.interrupt(&mut collector, |open| open.interrupted = true);
+                collector.headless_until = Some(step.start.saturating_add(timing.session_idle));
+            }
         }
         sequencer.advance(step.start, &mut collector);
     }
@@ -251,6 +254,8 @@ fn cut(rows: Vec<Row>, timing: Timing, corpus: &mut Corpus) {
 struct Collector {
     corpus: Corpus,
     places: HashMap<Box<str>, u32>,
+    /// Sessions first seen up to here may have begun with calls that were lost.
+    headless_until: Option<Nanos>,
 }
 
 #[derive(Default)]
@@ -267,7 +272,8 @@ impl Sessions for Collector {
     fn operation(&mut self, _: SessionOf<'_>, open: &mut Open, steps: &[Step]) {
         let first = open.steps.len();
         open.steps.extend_from_slice(steps);
-        if std::mem::take(&mut open.interrupted) {
+        let headless = first == 0 && self.headless_until.is_some_and(|until| steps[0].start <= until);
+        if std::mem::take(&mut open.interrupted) || headless {
             open.steps[first].gap = true;
         }
         open.operations.push(open.steps.len());

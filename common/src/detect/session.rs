@@ -84,12 +84,11 @@ impl SessionState {
         *self = Self { calls, history, ..Self::default() };
     }
 
-    /// Something of this session may have been lost: what comes next is not held against what came before.
+    /// Something of this session may have been lost, be it its beginning: what comes next is not held against what came
+    /// before.
     pub fn interrupt(&mut self) {
-        if self.steps > 0 {
-            self.gap = true;
-            self.context = None;
-        }
+        self.gap = true;
+        self.context = None;
     }
 
     /// The evidence so far.
