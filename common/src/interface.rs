@@ -46,6 +46,16 @@ impl Default for Naming {
 }
 
 impl Naming {
+    /// What a segment of a real path is. A protected word is no value, whatever its form: only digits, UUIDs and dates
+    /// hold no words.
+    fn segment<'a>(&self, text: &'a str) -> Segment<'a> {
+        match Segment::of(text) {
+            Segment::Value(Kind::Int | Kind::Uuid | Kind::Date, _) => Segment::of(text),
+            Segment::Value(..) if self.is_protected(text) => Segment::Literal(text),
+            other => other,
+        }
+    }
+
     fn is_protected(&self, segment: &str) -> bool {
         segment.starts_with('.')
             || self.protected.iter().any(|word| {

@@ -24,6 +24,8 @@ const MANY_WORDS: usize = 64;
 const FLAT: f64 = 8.0;
 /// More words than this are open-ended in any case; it also bounds memory.
 const MAX_WORDS: usize = 1024;
+/// Longest word that is kept, in bytes; only protected ones come near it.
+const MAX_WORD: usize = 256;
 /// In an open-ended position a word with at least this share of the calls keeps its literal.
 const KEEP_SHARE: f64 = 1.0 / 64.0;
 /// Parameter sets told apart per page; a page with more is named without parameters.
@@ -70,13 +72,14 @@ impl Learner {
                 node = node.value(Kind::Rest, "", &mut self.nodes);
                 break;
             }
-            node = match Segment::of(text) {
+            node = match self.naming.segment(text) {
                 Segment::Value(kind, extension) => node.value(kind, extension, &mut self.nodes),
                 Segment::Literal(word) if node.words.contains_key(word) => {
                     node.words.entry(word.into()).or_default()
                 }
                 Segment::Literal(word)
                     if self.nodes < MAX_NODES
+                        && word.len() <= MAX_WORD
                         && (node.words.len() < 2 * MAX_WORDS || self.naming.is_protected(word)) =>
                 {
                     self.nodes += 1;

@@ -149,12 +149,9 @@ impl Interfaces {
         if let Some(child) = self.literal(node, text) {
             return Some((child, false));
         }
-        let (extension, typed) = match Segment::of(text) {
-            Segment::Value(kind @ (Kind::Int | Kind::Uuid | Kind::Date), extension) => {
-                (extension, self.value_child(node, kind, extension))
-            }
-            _ if self.naming.is_protected(text) => return None,
+        let (extension, typed) = match self.naming.segment(text) {
             Segment::Value(kind, extension) => (extension, self.value_child(node, kind, extension)),
+            Segment::Literal(_) if self.naming.is_protected(text) => return None,
             Segment::Literal(_) => (super::segment::split_extension(text).1, None),
         };
         typed
@@ -249,23 +246,25 @@ fn literal_key(node: u32, text: &str) -> u64 {
     FxBuildHasher.hash_one((node, text))
 }
 
+/// A literal as it was before it was written into a name.
 fn unescape(text: &str) -> String {
-    let mut out = String::new();
+    let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('%') {
-        out.push_str(before);
+        out.extend_from_slice(before.as_bytes());
         match after.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) if byte.is_ascii() => {
-                out.push(char::from(byte));
+            Some(byte) => {
+                out.push(byte);
                 rest = &after[2..];
             }
-            _ => {
-                out.push('%');
+            None => {
+                out.push(b'%');
                 rest = after;
             }
         }
     }
-    out + rest
+    out.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Hash of what tells interfaces of one path apart: method, host and parameter names.

@@ -164,7 +164,9 @@ impl fmt::Display for Segment<'_> {
             // Braces would read as a template, and these separate the parts of a name.
             Self::Literal(text) => text.chars().try_for_each(|c| match c {
                 '{' | '}' | '?' | ' ' | '%' => write!(f, "%{:02X}", c as u32),
-                c if c.is_control() => write!(f, "%{:02X}", c as u32),
+                c if c.is_control() => {
+                    c.encode_utf8(&mut [0; 4]).bytes().try_for_each(|byte| write!(f, "%{byte:02X}"))
+                }
                 c => write!(f, "{c}"),
             }),
             Self::Value(kind, "") => write!(f, "{{{}}}", kind.name()),
@@ -206,14 +208,17 @@ impl<'a> Target<'a> {
         self.path.split('/').filter(|segment| !segment.is_empty())
     }
 
-    /// The query's parameter names, sorted, each once; at most [`MAX_PARAMETERS`] of them, in `names`.
+    /// The query's parameter names, sorted, each once; at most [`MAX_PARAMETERS`] of them, in `names`. What has the form
+    /// of a value is none.
     pub fn parameters<'n>(&self, names: &'n mut [&'a str; MAX_PARAMETERS]) -> &'n [&'a str] {
         let mut len = 0;
         for pair in self.query.split('&').filter(|pair| !pair.is_empty()).take(4 * MAX_PARAMETERS) {
             let name = pair.split_once('=').map_or(pair, |(name, _)| name);
             let name = &name[..name.floor_char_boundary(MAX_PARAMETER_LEN)];
+            // A value without a name (`?20261122`, a token) is no name.
             if len < MAX_PARAMETERS
                 && !name.is_empty()
+                && Kind::of(name).is_none()
                 && let Err(place) = names[..len].binary_search(&name)
             {
                 names.copy_within(place..len, place + 1);
@@ -316,5 +321,8 @@ mod tests {
         assert_eq!(target.authority, "shop.example");
         assert_eq!(target.segments().collect::<Vec<_>>(), ["admin", "x"]);
         assert_eq!(target.parameters(&mut names), ["a", "b"]);
+        let mut names = [""; MAX_PARAMETERS];
+        let target = split("/x?20261122&eyJhbGciOiJIUzI1NiIsInR5&logout", &mut scratch);
+        assert_eq!(target.parameters(&mut names), ["logout"]);
     }
 }
