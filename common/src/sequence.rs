@@ -201,23 +201,21 @@ impl<S: Sessions> Sequencer<S> {
 
     /// Closes what the passing of time closes. `now` is the wall clock, or the time of the latest call in a replay.
     pub fn advance(&mut self, now: Nanos, sessions: &mut S) {
-        let held = self.timing.operation_gap + self.limits.lateness;
+        let held = self.timing.operation_gap.saturating_add(self.limits.lateness);
         while let Some(&(queued, slot)) = self.due.front()
             && queued.saturating_add(held) < now
         {
             self.due.pop_front();
             let this = &mut self.slots[slot as usize];
-            if !this.in_due {
-                continue;
-            }
-            if this.last_end.saturating_add(held) < now {
+            // A slot that was closed since has nothing open.
+            if !this.is_open || this.last_end.saturating_add(held) < now {
                 this.in_due = false;
                 close_operation(this, &mut self.counts, sessions);
             } else {
                 self.due.push_back((this.last_end, slot));
             }
         }
-        let held = self.timing.session_idle + self.limits.lateness;
+        let held = self.timing.session_idle.saturating_add(self.limits.lateness);
         while let Some(&(queued, slot)) = self.idle.front()
             && queued.saturating_add(held) < now
         {
@@ -248,6 +246,7 @@ impl<S: Sessions> Sequencer<S> {
         }
         self.due.clear();
         self.idle.clear();
+        self.slots.iter_mut().for_each(|slot| slot.in_due = false);
     }
 
     fn open(&mut self, caller: &str, step: &Step, sessions: &mut S) -> u32 {
@@ -292,8 +291,8 @@ impl<S: Sessions> Sequencer<S> {
         let this = &mut self.slots[slot as usize];
         close_operation(this, &mut self.counts, sessions);
         end_session(this, complete, &mut self.counts, sessions);
-        // An entry left in `due` is passed over when its time comes.
-        this.in_due = false;
+        // An entry in `due` stays until its time comes, and serves the slot's next owner until then: so there is never
+        // more than one for each slot.
         this.is_open = false;
         self.index.remove(&this.owner.caller);
         self.free.push(slot);
@@ -425,6 +424,22 @@ mod tests {
             run(limits, &steps, 0),
             ["a [1]", "a end 1 false", "c [3]", "c end 1 false", "b [2]", "b end 1 false"]
         );
+    }
+
+    /// Under a flood of callers every slot changes hands all the time.
+    #[test]
+    fn what_waits_to_be_closed_stays_bounded() {
+        let mut log = Log::default();
+        let mut sequencer = Sequencer::new(Timing::default(), Limits { callers: 3, ..Limits::default() });
+        for at in 0..10_000 {
+            let step = step(1, at, at + 1);
+            sequencer.push(&format!("caller {at}"), Process::default(), step, &mut log);
+            sequencer.advance(step.start, &mut log);
+        }
+        let waiting = (sequencer.slots.len(), sequencer.due.len(), sequencer.idle.len());
+        assert!(waiting.0 <= 4 && waiting.1 <= 4 && waiting.2 <= 4, "{waiting:?}");
+        sequencer.finish(&mut log);
+        assert_eq!(log.0.len(), 20_000, "every operation and every session is handed out");
     }
 
     #[test]
