@@ -93,7 +93,7 @@ impl ReadReport {
         }
         *self.malformed.entry(reason).or_default() += 1;
         if self.samples.len() < self.max_samples {
-            let excerpt = line[..line.len().min(EXCERPT)].escape_ascii().to_string();
+            let excerpt = excerpt(line);
             self.samples.push(Sample { file: place.file.to_owned(), line: place.line, reason, excerpt });
         }
         if place.line == HOPELESS
@@ -126,6 +126,22 @@ impl ReadReport {
         }
         text
     }
+}
+
+/// The line's beginning, without values: those of a query may be secret.
+fn excerpt(line: &[u8]) -> String {
+    let (mut text, mut hidden) = (String::new(), false);
+    for &byte in line.iter().take(EXCERPT) {
+        hidden &= !(byte.is_ascii_whitespace() || matches!(byte, b'"' | b'&'));
+        if !hidden {
+            text.extend(byte.escape_ascii().map(char::from));
+        }
+        if !hidden && matches!(byte, b'?' | b'=') {
+            text.push_str("...");
+            hidden = true;
+        }
+    }
+    text
 }
 
 impl fmt::Display for ReadReport {
