@@ -92,6 +92,11 @@ pub fn replay(options: &Options) -> Result<()> {
         })?;
     tracing::info!("read {read}");
     let summary = player.finish(fingerprint, &read)?;
+    if summary.pipeline.is_some_and(|funnel| funnel.named == 0 && funnel.new > 0) {
+        tracing::warn!(
+            "the model knows none of the interfaces called: was it learned from another kind of input?"
+        );
+    }
     tracing::info!("{}", summary.line());
     if let Some(path) = &options.summary {
         summary.write(path)?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use gait_common::interface::NEW;
 
 use super::{InputArgs, note, print};
 use crate::corpus::{Choice, collect};
@@ -31,6 +32,9 @@ impl ScoreArgs {
         let model = crate::model::load(&self.model)?;
         let input = self.input.input(&self.inputs);
         let (corpus, _) = collect(&input, &model.interfaces, Choice::Fixed(model.timing))?;
+        if !corpus.steps.is_empty() && corpus.steps.iter().all(|step| step.interface == NEW) {
+            note("the model knows none of the interfaces called: was it learned from another kind of input?");
+        }
         let mut out = BufWriter::new(std::io::stdout().lock());
         let (mut sessions, mut anomalous) = (0u64, 0u64);
         for scored in score(&corpus, &model) {
