@@ -6,6 +6,8 @@ mod mine;
 mod score;
 mod train;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
@@ -34,6 +36,17 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Mine frequent sequential patterns.
     Mine(mine::MineArgs),
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            note(&format!("gait-trainer: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 impl Cli {

@@ -1,19 +1,7 @@
-//! Gait's offline trainer.
+//! The trainer's program; see the library.
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use gait_trainer::cli::Cli;
-
 fn main() -> ExitCode {
-    match Cli::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the one place where an error reaches the user")]
-            {
-                eprintln!("gait-trainer: {error:#}");
-            }
-            ExitCode::FAILURE
-        }
-    }
+    gait_trainer::cli::main()
 }
