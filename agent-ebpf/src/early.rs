@@ -101,7 +101,13 @@ pub(crate) fn take(ctx: &SkBuffContext, socket: *mut bpf_sock, segment: &Segment
             bpf_probe_read_kernel(to.cast(), len, from.cast()) == 0
         });
         let words = from.cast::<[u64; 2]>().read_unaligned();
-        moved && ahead == 0 && stream::method(u64::from_le(words[0]), u64::from_le(words[1])) != 0
+        let request = if len < 16 {
+            // Too short to judge: the framing will tell, and give it up if it is none.
+            (words[0].to_le() as u8).is_ascii_uppercase()
+        } else {
+            stream::method(u64::from_le(words[0]), u64::from_le(words[1])) != 0
+        };
+        moved && ahead == 0 && request
     };
     let _ = EARLY.remove(ends);
     begins

@@ -7,6 +7,11 @@
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
+#![expect(
+    missing_docs,
+    unreachable_pub,
+    reason = "aya's macros wrap each program in a public function without its documentation"
+)]
 
 mod atomic;
 mod bound;

@@ -247,3 +247,19 @@ fn a_request_that_is_never_answered_is_counted() -> anyhow::Result<()> {
     watch.take(0);
     Ok(())
 }
+
+#[test]
+fn a_request_whose_first_part_completes_the_handshake() -> anyhow::Result<()> {
+    let nginx = Nginx::start_listening(1, "", "deferred")?;
+    let mut watch = Watch::on(&[nginx.address.port()])?;
+    let head = get("/deferred");
+    for at in [1, 7, 20, head.len() - 1] {
+        let mut client = Client::connect(nginx.address)?;
+        client.send_parts(&[&head[..at], &head[at..]])?;
+        client.read_until("hello", 1)?;
+    }
+    for seen in watch.take(4) {
+        assert_eq!((String::from_utf8_lossy(&seen.head), seen.flags), (String::from_utf8_lossy(&head), 0));
+    }
+    Ok(())
+}

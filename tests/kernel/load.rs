@@ -8,7 +8,10 @@ use crate::support::{nginx::Nginx, until, watch::Watch};
 
 /// Runs wrk for a few seconds while the watch drains every 10 ms; gives served, captured and lost.
 fn wrk(workers: u32, path: &str, headers: &[&str]) -> anyhow::Result<()> {
-    let nginx = Nginx::start(workers)?;
+    wrk_against(&Nginx::start(workers)?, path, headers)
+}
+
+fn wrk_against(nginx: &Nginx, path: &str, headers: &[&str]) -> anyhow::Result<()> {
     let mut watch = Watch::on(&[nginx.address.port()])?;
     let before = nginx.served()?;
     let mut command = Command::new("wrk");
@@ -75,4 +78,10 @@ fn files_by_sendfile() -> anyhow::Result<()> {
 #[test]
 fn large_files_by_sendfile() -> anyhow::Result<()> {
     wrk(2, "/big", &[])
+}
+
+#[test]
+fn requests_that_complete_the_handshake() -> anyhow::Result<()> {
+    // The kernel makes the connection's socket only when the request has come: it arrives at the listening one.
+    wrk_against(&Nginx::start_listening(1, "", "deferred")?, "/", &["Connection: close"])
 }

@@ -1,5 +1,6 @@
 //! Connections older than the agent, and agents that come and go.
 
+use gait_agent::capture::{Options, PortSet};
 use gait_common::wire::exchange::MIDWAY;
 
 use crate::support::{
@@ -7,7 +8,7 @@ use crate::support::{
     nginx::Nginx,
     process::Server,
     until,
-    watch::Watch,
+    watch::{Watch, turn},
 };
 
 #[test]
@@ -41,8 +42,10 @@ fn an_agent_that_starts_in_the_middle_of_a_download() -> anyhow::Result<()> {
 fn a_response_whose_request_came_before_the_agent_is_unpaired() -> anyhow::Result<()> {
     let server = Server::script("python3", "peculiar.py", &[])?;
     let mut client = Client::connect(server.address)?;
+    let turn = turn();
     client.send(&get("/slow"))?;
-    let mut watch = Watch::on(&[server.port()])?;
+    let ports = PortSet::Only(vec![server.port()]);
+    let mut watch = Watch::in_turn(turn, Options { ports, ..Options::default() })?;
     client.read_until("hello", 1)?;
     until("the response to be seen", || Ok(watch.counters()?.unpaired == 1))?;
     client.ask(&get("/after"), "hello")?;

@@ -84,7 +84,7 @@ pub struct Record {
 /// Size of a [`Record`] in bytes.
 pub const RECORD_BYTES: usize = size_of::<Record>();
 
-const _: () = assert!(RECORD_BYTES == 120 && RECORD_BYTES % 8 == 0);
+const _: () = assert!(RECORD_BYTES == 120 && RECORD_BYTES.is_multiple_of(8));
 
 impl Record {
     /// Reads a record and its head from the bytes of one ring entry.

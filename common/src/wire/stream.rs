@@ -269,7 +269,7 @@ impl Stream {
     #[must_use]
     pub fn in_head(&self) -> bool {
         let state = get!(self.state);
-        state >= LINE && state <= CODING && get!(self.flags) & TRAILER == 0
+        (LINE..=CODING).contains(&state) && get!(self.flags) & TRAILER == 0
     }
 
     /// Bytes that the stream will skip without looking at them.

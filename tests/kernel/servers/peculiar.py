@@ -57,7 +57,7 @@ def serve(connection):
             time.sleep(0.05)
             return
         elif target == b"/slow":
-            time.sleep(2)
+            time.sleep(4)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
         else:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")

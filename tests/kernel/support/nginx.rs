@@ -28,6 +28,11 @@ impl Nginx {
 
     /// With further lines in its `server` block.
     pub(crate) fn start_with(workers: u32, server: &str) -> anyhow::Result<Self> {
+        Self::start_listening(workers, server, "")
+    }
+
+    /// With further options of `listen`.
+    pub(crate) fn start_listening(workers: u32, server: &str, options: &str) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let at = directory.path().display();
         let port = port();
@@ -43,7 +48,7 @@ impl Nginx {
                 client_body_temp_path {at}/body; proxy_temp_path {at}/proxy; fastcgi_temp_path {at}/fastcgi;
                 uwsgi_temp_path {at}/uwsgi; scgi_temp_path {at}/scgi;
                 server {{
-                    listen 127.0.0.1:{port} backlog=4096; listen [::1]:{port} backlog=4096;
+                    listen 127.0.0.1:{port} backlog=4096 {options}; listen [::1]:{port} backlog=4096;
                     root {at}/www; client_max_body_size 100m;
                     location / {{ return 200 'hello'; }}
                     location /file {{ }}

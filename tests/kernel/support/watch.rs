@@ -39,7 +39,12 @@ pub(crate) struct Watch {
     pub(crate) capture: Capture,
     pub(crate) seen: Vec<Seen>,
     pub(crate) gaps: Vec<Gap>,
-    _one: MutexGuard<'static, ()>,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// The right to watch, for a test that must do something right before.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Watch {
@@ -49,9 +54,12 @@ impl Watch {
     }
 
     pub(crate) fn with(options: Options) -> anyhow::Result<Self> {
-        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::in_turn(turn(), options)
+    }
+
+    pub(crate) fn in_turn(turn: MutexGuard<'static, ()>, options: Options) -> anyhow::Result<Self> {
         let capture = Capture::start(&options)?;
-        Ok(Self { capture, seen: Vec::new(), gaps: Vec::new(), _one: one })
+        Ok(Self { capture, seen: Vec::new(), gaps: Vec::new(), _turn: turn })
     }
 
     /// Takes what has come.
