@@ -141,6 +141,13 @@ fn payload(
     if direction == INGRESS {
         Connection::unlock(connection);
     }
+    // SAFETY: the kernel frees the value no sooner than the program has ended.
+    let unproven = unsafe { (*connection).asked == 0 && (*connection).midway == 0 };
+    if unproven && http.stream().is_lost() {
+        // What looked like the beginning of a request was none.
+        connection::end(socket, connection, counter::UNANSWERED);
+        stats.add(counter::MUTED);
+    }
 }
 
 /// Waits for the arriving side: two CPUs may hold arriving segments of one connection.

@@ -18,7 +18,6 @@ mod sock_diag;
 use std::time::{Duration, Instant};
 
 use gait_common::wire::exchange::{Record, SOURCE_NONE, SOURCE_RECEIVER};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 pub use counters::Counters;
 pub use error::CaptureError;
@@ -63,7 +62,7 @@ impl Capture {
         options.check()?;
         let cgroup = kernel::cgroup2_root()?;
         let (mut kernel, mut features) = Kernel::load(options)?;
-        let rings = Rings::new(kernel.rings()?);
+        let rings = Rings::new(kernel.rings()?)?;
         kernel.attach(&cgroup, &mut features)?;
         let namer = Namer { processes: Processes::new(options), sock_diag: SockDiag::new() };
         Ok(Self { kernel, rings, features, namer, early: Vec::new().into_iter() })
@@ -116,19 +115,7 @@ impl Capture {
 
     /// Waits until a ring is half full, or `timeout` has passed: then it is time to drain.
     pub fn wait(&self, timeout: Duration) {
-        let mut fds: Vec<PollFd<'_>> =
-            self.rings.fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
-        // What lies in a ring makes its descriptor readable at once, half full or not: wait for the timer alone then.
-        let ready =
-            |fds: &mut [PollFd<'_>]| poll(fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0);
-        if ready(&mut fds) {
-            std::thread::sleep(timeout);
-            return;
-        }
-        let timeout =
-            Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
-        // An interrupted wait is a short one.
-        let _ = poll(&mut fds, Some(&timeout));
+        self.rings.wait(timeout);
     }
 
     /// Hands over up to `limit` exchanges, in order of response time as far as they have come, and says what is

@@ -134,7 +134,9 @@ fn cgroups_can_be_chosen() -> anyhow::Result<()> {
         // The server enters the cgroup before it makes its socket.
         let enter = format!("echo $$ > {}/cgroup.procs && exec \"$@\"", cgroup.0.display());
         let mut command = Command::new("sh");
-        command.args(["-c", &enter, "sh", "python3"]).arg(crate::support::process::scripts().join("python.py"));
+        command
+            .args(["-c", &enter, "sh", "python3"])
+            .arg(crate::support::process::scripts().join("python.py"));
         Server::start(command, &["single"])?
     };
     let outside = Server::script("python3", "python.py", &["single"])?;
@@ -146,7 +148,7 @@ fn cgroups_can_be_chosen() -> anyhow::Result<()> {
         Client::connect(inside.address)?.ask(&get("/inside"), "\r\n\r\n")?;
         let seen = watch.take(1);
         assert_eq!(seen[0].line, "GET /inside");
-        assert_eq!(watch.capture.counters()?.filtered >= 1, true);
+        assert!(watch.capture.counters()?.filtered >= 1);
     }
     drop(inside);
     Ok(())
@@ -164,12 +166,17 @@ fn other_protocols_are_muted() -> anyhow::Result<()> {
     for _ in 0..20 {
         binary.ask(b"\x00\x01\x02 something binary \n", "\n")?;
     }
+    // The first words of this one might be those of a request.
+    let mut short = Client::connect(server.address)?;
+    for _ in 0..20 {
+        short.ask(b"NOOP\n", "\n")?;
+    }
     let mut tls = Client::connect(server.address)?;
     tls.ask(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a client hello \n", "\n")?;
     watch.take(0);
     let counters = watch.counters()?;
     // Both ends of each connection are sockets of this host.
-    assert_eq!((counters.tls, counters.connections), (2, 0), "{counters:?}");
-    assert!(counters.muted >= 4, "{counters:?}");
+    assert_eq!((counters.tls, counters.requests), (2, 0), "{counters:?}");
+    assert!(counters.muted >= 5 && counters.connections == counters.ended, "{counters:?}");
     Ok(())
 }

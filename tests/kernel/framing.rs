@@ -118,7 +118,8 @@ fn head_requests_and_their_bodiless_answers() -> anyhow::Result<()> {
     client.read_until("hello", 1)?;
     client.ask(b"HEAD /file HTTP/1.1\r\nHost: gait\r\n\r\n", "\r\n\r\n")?;
     client.ask(&get("/b"), "hello")?;
-    let lines: Vec<String> = watch.take(4).iter().map(|seen| format!("{} {}", seen.line, seen.flags & RESYNCED)).collect();
+    let lines: Vec<String> =
+        watch.take(4).iter().map(|seen| format!("{} {}", seen.line, seen.flags & RESYNCED)).collect();
     assert_eq!(lines, ["HEAD /file 0", "GET /a 0", "HEAD /file 0", "GET /b 0"]);
     Ok(())
 }
@@ -132,7 +133,8 @@ fn hundred_continue_is_no_answer() -> anyhow::Result<()> {
     client.ask(head, "100 Continue\r\n\r\n")?;
     client.ask(b"some body", "\r\n\r\n")?;
     client.ask(&get("/next"), "\r\n\r\n")?;
-    let lines: Vec<String> = watch.take(2).iter().map(|seen| format!("{} {}", seen.line, seen.status)).collect();
+    let lines: Vec<String> =
+        watch.take(2).iter().map(|seen| format!("{} {}", seen.line, seen.status)).collect();
     assert_eq!(lines, ["POST /upload 200", "GET /next 200"]);
     assert_eq!(watch.counters()?.interim, 1);
     Ok(())
@@ -149,8 +151,12 @@ fn chunked_answers_and_uploads() -> anyhow::Result<()> {
         1f\r\nGET /not-a-request HTTP/1.1\r\n\r\n\r\n3\r\nabc\r\n0\r\n\r\nGET /behind HTTP/1.1\r\nHost: gait\r\n\r\n";
     client.send(upload)?;
     client.read_until("hello", 2)?;
-    let lines: Vec<String> = watch.take(5).iter().map(|seen| format!("{} {}", seen.line, seen.status)).collect();
-    assert_eq!(lines, ["GET /chunks 200", "GET /chunks 200", "GET /a 200", "POST /up 200", "GET /behind 200"]);
+    let lines: Vec<String> =
+        watch.take(5).iter().map(|seen| format!("{} {}", seen.line, seen.status)).collect();
+    assert_eq!(
+        lines,
+        ["GET /chunks 200", "GET /chunks 200", "GET /a 200", "POST /up 200", "GET /behind 200"]
+    );
     assert_eq!(watch.counters()?.desyncs, 0);
     Ok(())
 }
@@ -174,11 +180,14 @@ fn large_uploads_full_of_what_looks_like_requests() -> anyhow::Result<()> {
     let (nginx, mut watch) = nginx("")?;
     let mut client = Client::connect(nginx.address)?;
     let body = "GET /inside HTTP/1.1\r\nHost: gait\r\n\r\n".repeat(600_000);
-    client.send(format!("POST /up HTTP/1.1\r\nHost: gait\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes())?;
+    client.send(
+        format!("POST /up HTTP/1.1\r\nHost: gait\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes(),
+    )?;
     client.send(body.as_bytes())?;
     client.read_until("hello", 1)?;
     client.ask(&get("/next"), "hello")?;
-    let lines: Vec<String> = watch.take(2).iter().map(|seen| format!("{} {}", seen.line, seen.status)).collect();
+    let lines: Vec<String> =
+        watch.take(2).iter().map(|seen| format!("{} {}", seen.line, seen.status)).collect();
     assert_eq!(lines, ["POST /up 200", "GET /next 200"]);
     Ok(())
 }

@@ -19,13 +19,16 @@ fn wrk_against(nginx: &Nginx, path: &str, headers: &[&str]) -> anyhow::Result<()
     headers.iter().for_each(|header| {
         command.args(["-H", header]);
     });
-    let mut child = command.arg(nginx.url(path)).stdout(std::process::Stdio::null()).spawn().context("wrk")?;
+    let mut child =
+        command.arg(nginx.url(path)).stdout(std::process::Stdio::null()).spawn().context("wrk")?;
     let mut captured = 0;
     let mut missing = 0;
     let mut drain = |watch: &mut Watch| {
         let mut wrong = 0;
         let drained = watch.capture.drain(usize::MAX, &mut |exchange| {
-            wrong += u64::from(!exchange.head.starts_with(b"GET /") || exchange.status != 200 || exchange.pid == 0);
+            wrong += u64::from(
+                !exchange.head.starts_with(b"GET /") || exchange.status != 200 || exchange.pid == 0,
+            );
         });
         assert_eq!(wrong, 0, "exchanges that were not what wrk sent");
         captured += drained.records as u64;
@@ -43,7 +46,10 @@ fn wrk_against(nginx: &Nginx, path: &str, headers: &[&str]) -> anyhow::Result<()
     let served = nginx.served()? - before - 1;
     println!("served {served} captured {captured} {counters:?}");
     assert_eq!(counters.emitted, captured, "{counters:?}");
-    assert_eq!(counters.ring_full, missing, "gaps in the numbers are the records a ring refused: {counters:?}");
+    assert_eq!(
+        counters.ring_full, missing,
+        "gaps in the numbers are the records a ring refused: {counters:?}"
+    );
     // wrk ends in the middle of things: nginx may drop a request whose client has gone.
     assert_eq!(captured + counters.lost() + counters.unpaired, served, "{counters:?}");
     assert!(captured as f64 >= served as f64 * 0.999, "captured {captured} of {served}: {counters:?}");

@@ -1,11 +1,15 @@
 //! What is lost is counted where it happens, and its time is known.
 
-use std::{process::Command, time::Duration};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use gait_agent::capture::{Options, PortSet};
 use gait_common::wire::exchange::LOST_BEFORE;
 
 use crate::support::{
+    PATIENCE,
     client::{Client, get},
     nginx::Nginx,
     until,
@@ -80,5 +84,28 @@ fn connections_beyond_the_bound_are_counted_and_places_are_given_back() -> anyho
     until("the four to end", || Ok(watch.counters()?.ended == 4))?;
     Client::connect(nginx.address)?.ask(&get("/"), "hello")?;
     watch.take(5);
+    Ok(())
+}
+
+#[test]
+fn a_ring_that_is_half_full_wakes_the_reader() -> anyhow::Result<()> {
+    let nginx = Nginx::start(1)?;
+    let ports = PortSet::Only(vec![nginx.address.port()]);
+    let mut watch = Watch::with(Options { ports, ring_bytes: 1 << 16, ..Options::default() })?;
+    let mut client = Client::connect(nginx.address)?;
+    // The first wait may end at once; a few records are no reason to end another.
+    watch.capture.wait(Duration::ZERO);
+    for _ in 0..10 {
+        client.ask(&get("/few"), "hello")?;
+    }
+    let start = Instant::now();
+    watch.capture.wait(Duration::from_millis(200));
+    assert!(start.elapsed() >= Duration::from_millis(199), "woken by a few records");
+    let asking =
+        std::thread::spawn(move || (0..1000).try_for_each(|_| client.ask(&get("/many"), "hello").map(drop)));
+    let start = Instant::now();
+    watch.capture.wait(PATIENCE);
+    assert!(start.elapsed() < PATIENCE / 2, "not woken by a ring half full");
+    asking.join().map_err(|_| anyhow::anyhow!("the client panicked"))??;
     Ok(())
 }

@@ -61,8 +61,9 @@ fn one_agent_after_the_other() -> anyhow::Result<()> {
         let watch = Watch::on(&[nginx.address.port()])?;
         client.ask(&get(&format!("/{round}")), "hello")?;
         let mut lines = Vec::new();
-        let (drained, counters) =
-            watch.capture.stop(&mut |exchange| lines.push(String::from_utf8_lossy(exchange.head).into_owned()))?;
+        let (drained, counters) = watch
+            .capture
+            .stop(&mut |exchange| lines.push(String::from_utf8_lossy(exchange.head).into_owned()))?;
         assert_eq!((drained.records, counters.emitted), (1, 1));
         assert!(lines[0].starts_with(&format!("GET /{round} ")), "{lines:?}");
     }

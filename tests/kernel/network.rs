@@ -74,7 +74,11 @@ fn heads_are_whole(watch: &mut Watch, requests: usize) {
         let sent = head(number);
         let shown = String::from_utf8_lossy(&seen.head);
         assert_eq!(seen.head, &sent[..HEAD_BYTES], "request {number}: {shown}");
-        assert_eq!((seen.head_total as usize, seen.flags & !MIDWAY), (sent.len(), TRUNCATED), "request {number}");
+        assert_eq!(
+            (seen.head_total as usize, seen.flags & !MIDWAY),
+            (sent.len(), TRUNCATED),
+            "request {number}"
+        );
     }
 }
 

@@ -36,7 +36,10 @@ fn agree(server: &Server, connections: usize, requests: usize) -> anyhow::Result
 fn python_http_server() -> anyhow::Result<()> {
     let server = Server::script("python3", "python.py", &["single"])?;
     let seen = agree(&server, 20, 1)?;
-    assert!(seen.iter().all(|seen| seen.comm.starts_with("python") && seen.exe.contains("python")), "{seen:?}");
+    assert!(
+        seen.iter().all(|seen| seen.comm.starts_with("python") && seen.exe.contains("python")),
+        "{seen:?}"
+    );
     Ok(())
 }
 

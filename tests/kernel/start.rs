@@ -13,7 +13,10 @@ fn the_survey_loads_but_attaches_nothing() -> anyhow::Result<()> {
     let report = survey(&Options::default())?;
     assert!(report.cgroup2.is_dir());
     assert!(report.hooks.len() >= 2, "{report:?}");
-    assert_eq!(report.features.missing.len(), 4 - report.hooks.len() + usize::from(!report.features.current_thread));
+    assert_eq!(
+        report.features.missing.len(),
+        4 - report.hooks.len() + usize::from(!report.features.current_thread)
+    );
     Ok(())
 }
 
@@ -45,11 +48,18 @@ fn times_are_unix_times() -> anyhow::Result<()> {
     let nginx = Nginx::start(1)?;
     let ports = PortSet::Only(vec![nginx.address.port()]);
     let mut watch = Watch::with(Options { ports, ..Options::default() })?;
-    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map(|since| since.as_nanos() as u64);
+    let now = || {
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map(|since| since.as_nanos() as u64)
+    };
     let before = now()?;
     Client::connect(nginx.address)?.ask(&get("/"), "hello")?;
     let after = now()?;
     let seen = &watch.take(1)[0];
-    assert!(before < seen.request_ns && seen.request_ns < seen.response_ns && seen.response_ns < after, "{seen:?}");
+    assert!(
+        before < seen.request_ns && seen.request_ns < seen.response_ns && seen.response_ns < after,
+        "{seen:?}"
+    );
     Ok(())
 }

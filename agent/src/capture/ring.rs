@@ -1,7 +1,16 @@
 //! Empties the rings: records in order of time, and the gaps in their numbers.
 
+use std::{
+    mem::MaybeUninit,
+    os::fd::{AsFd as _, OwnedFd},
+    time::Duration,
+};
+
 use aya::maps::{MapData, RingBuf};
 use gait_common::wire::exchange::{HEAD_BYTES, Record};
+use rustix::event::{Timespec, epoll};
+
+use super::CaptureError;
 
 /// A ring and the record next in it.
 pub(super) struct Ring {
@@ -15,6 +24,8 @@ pub(super) struct Rings {
     rings: Vec<Ring>,
     numbers: Vec<Numbers>,
     malformed: usize,
+    /// Wakes when the kernel side says so, not while a ring merely holds something.
+    wakes: OwnedFd,
 }
 
 /// The numbers of one CPU's records.
@@ -40,15 +51,31 @@ pub(super) struct Hole {
 }
 
 impl Rings {
-    pub(super) fn new(rings: Vec<RingBuf<MapData>>) -> Self {
+    pub(super) fn new(rings: Vec<RingBuf<MapData>>) -> Result<Self, CaptureError> {
         let ring = |ring| Ring { ring, waiting: None, head: Vec::with_capacity(HEAD_BYTES) };
-        Self { rings: rings.into_iter().map(ring).collect(), numbers: Vec::new(), malformed: 0 }
+        let rings: Vec<Ring> = rings.into_iter().map(ring).collect();
+        let watch = || -> rustix::io::Result<OwnedFd> {
+            let wakes = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+            let edges = epoll::EventFlags::IN | epoll::EventFlags::ET;
+            for ring in &rings {
+                epoll::add(&wakes, ring.ring.as_fd(), epoll::EventData::new_u64(0), edges)?;
+            }
+            Ok(wakes)
+        };
+        let wakes = watch().map_err(|error| CaptureError::Kernel {
+            action: "watching the rings".to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self { rings, numbers: Vec::new(), malformed: 0, wakes })
     }
 
-    /// The rings' file descriptors, to wait on.
-    pub(super) fn fds(&self) -> impl Iterator<Item = std::os::fd::BorrowedFd<'_>> {
-        use std::os::fd::AsFd as _;
-        self.rings.iter().map(|ring| ring.ring.as_fd())
+    /// Waits until a program wakes the reader, or `timeout` has passed.
+    pub(super) fn wait(&self, timeout: Duration) {
+        let timeout =
+            Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
+        let mut events = [MaybeUninit::<epoll::Event>::uninit(); 4];
+        // An interrupted wait is a short one.
+        let _ = epoll::wait(&self.wakes, &mut events, Some(&timeout));
     }
 
     /// Entries that were no valid record since the last call.

@@ -26,7 +26,8 @@ fn main() -> anyhow::Result<()> {
     submit(&mut ring, ACCEPT, listener.as_raw_fd(), &mut buffers)?;
     loop {
         ring.submit_and_wait(1)?;
-        let done: Vec<(u64, i32)> = ring.completion().map(|entry| (entry.user_data(), entry.result())).collect();
+        let done: Vec<(u64, i32)> =
+            ring.completion().map(|entry| (entry.user_data(), entry.result())).collect();
         for (data, result) in done {
             let (kind, fd) = (data & 3, (data >> 2) as RawFd);
             match kind {

@@ -38,7 +38,8 @@ impl Client {
         let mut text = String::new();
         let mut buffer = [0; 65536];
         while text.matches(needle).count() < times {
-            let len = self.0.read(&mut buffer).with_context(|| format!("waiting for {needle:?} after {text:?}"))?;
+            let len =
+                self.0.read(&mut buffer).with_context(|| format!("waiting for {needle:?} after {text:?}"))?;
             if len == 0 {
                 bail!("the server closed after {text:?}");
             }

@@ -61,7 +61,8 @@ impl Nginx {
         );
         let path = directory.path().join("conf");
         fs::write(&path, conf)?;
-        let process = Process::start(Command::new("nginx").arg("-p").arg(directory.path()).arg("-c").arg(&path))?;
+        let process =
+            Process::start(Command::new("nginx").arg("-p").arg(directory.path()).arg("-c").arg(&path))?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         listening(address)?;
         Ok(Self { address, status, process, _directory: directory })

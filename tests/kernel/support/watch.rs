@@ -79,7 +79,13 @@ impl Watch {
         }
         std::thread::sleep(Duration::from_millis(30));
         self.drain();
-        assert_eq!(self.seen.len(), count, "exchanges seen: {:#?}\n{:?}", self.lines(), self.capture.counters());
+        assert_eq!(
+            self.seen.len(),
+            count,
+            "exchanges seen: {:#?}\n{:?}",
+            self.lines(),
+            self.capture.counters()
+        );
         &self.seen
     }
 
@@ -91,7 +97,11 @@ impl Watch {
     /// Checks that every request seen is accounted for and none was lost.
     pub(crate) fn counters(&self) -> anyhow::Result<Counters> {
         let counters = self.capture.counters()?;
-        let known = counters.emitted + counters.lost() + counters.unanswered + counters.doubled + counters.in_flight();
+        let known = counters.emitted
+            + counters.lost()
+            + counters.unanswered
+            + counters.doubled
+            + counters.in_flight();
         assert_eq!(counters.requests, known, "requests are not accounted for: {counters:?}");
         Ok(counters)
     }
