@@ -30,13 +30,13 @@ use story::{Counted, Story};
 use table::Table;
 
 /// Callers the model is learned from.
-const KNOWN: usize = 120;
+const KNOWN: usize = 240;
 /// Normal callers that come only after the training.
-const NEWCOMERS: usize = 12;
+const NEWCOMERS: usize = 16;
 /// How long callers walk while the agent records.
-const RECORD: Duration = Duration::from_secs(45);
+const RECORD: Duration = Duration::from_secs(60);
 /// How long they walk while the agent detects.
-const LIVE: Duration = Duration::from_secs(20);
+const LIVE: Duration = Duration::from_secs(12);
 
 /// How the demo is run.
 pub(crate) struct Options {

@@ -24,7 +24,7 @@ const BETWEEN_VISITS: std::ops::Range<u64> = 3200..4800;
 const BETWEEN_ACTIONS: std::ops::Range<u64> = 30..110;
 
 /// After so many actions a visitor leaves where that is possible.
-const PATIENCE: std::ops::Range<u32> = 12..18;
+const PATIENCE: std::ops::Range<u32> = 7..11;
 
 /// Somebody who uses the shop.
 #[derive(Clone)]
@@ -167,7 +167,8 @@ impl Walker {
     }
 
     fn act(&mut self, requests: &[Request], persona: Persona) -> Result<()> {
-        if persona.parallel() {
+        // Even an app waits for what it changed before it reads it back.
+        if persona.parallel() && requests.iter().all(|request| request.method == "GET") {
             self.answers += self.client.send(requests)?.len() as u64;
             return Ok(());
         }

@@ -18,6 +18,9 @@ use crate::shell::run;
 /// A caller silent for this long has ended its visit: a shop's half hour, scaled down like all other pauses.
 const SESSION_IDLE: Duration = Duration::from_secs(2);
 
+/// The share of visits that may be flagged: a caller makes some three, and fewer than one caller in a hundred may be.
+const FALSE_ALARM_RATE: f64 = 0.0003;
+
 /// What happens in all chapters.
 pub(crate) struct Story<'a> {
     /// Agent and trainer.
@@ -54,6 +57,7 @@ impl Story<'_> {
         let model = self.dir.join("model.gait");
         let mut command = Command::new(&self.built.trainer);
         command.args(["train", "--out"]).arg(&model).args(["--seed", &self.seed.to_string()]);
+        command.args(["--false-alarm-rate", &FALSE_ALARM_RATE.to_string()]);
         command.args(["--session-idle", &SESSION_IDLE.as_secs_f64().to_string()]);
         if self.from_logs {
             command.args(["--format", "combined"]).arg(self.dir.join("record.log"));
