@@ -16,6 +16,8 @@ const OUTLIER: f64 = 1e-4;
 pub struct Judged {
     /// Its place in the corpus.
     pub session: usize,
+    /// The fold it was held out in.
+    pub fold: usize,
     evidence: Evidence,
     /// Summed surprise after each operation, with the number of steps.
     surprise: Vec<(f64, u32)>,
@@ -23,7 +25,7 @@ pub struct Judged {
 
 impl Judged {
     /// Judges a session by a model that is not calibrated yet.
-    pub fn new(corpus: &Corpus, session: usize, model: &Model) -> Self {
+    pub fn new(corpus: &Corpus, session: usize, fold: usize, model: &Model) -> Self {
         let detector = Detector::new(model);
         let mut state = SessionState::default();
         let mut surprise = Vec::new();
@@ -35,7 +37,7 @@ impl Judged {
             detector.end(&mut state);
             surprise.push(state.surprise());
         }
-        Self { session, evidence: state.evidence(), surprise }
+        Self { session, fold, evidence: state.evidence(), surprise }
     }
 }
 
@@ -86,13 +88,29 @@ fn calibrated(judged: &[Judged], false_alarm_rate: f64) -> (CalibrationData, Vec
             evidence
         })
         .collect();
-    let tail = |part: &Part| {
-        let sample: Vec<f32> = evidence.iter().map(|evidence| evidence.get(*part)).collect();
-        Tail::fit(&sample, LEAST_SCALE[*part as usize])
+    let fit = |chosen: &dyn Fn(&Judged) -> bool| CalibrationData {
+        tails: Part::ALL
+            .map(|part| {
+                let amounts = judged.iter().zip(&evidence).filter(|(judged, _)| chosen(judged));
+                let sample: Vec<f32> = amounts.map(|(_, evidence)| evidence.get(part)).collect();
+                Tail::fit(&sample, LEAST_SCALE[part as usize])
+            })
+            .to_vec(),
+        false_alarm_rate,
+        ..uncalibrated.clone()
     };
-    let mut data =
-        CalibrationData { tails: Part::ALL.iter().map(tail).collect(), false_alarm_rate, ..uncalibrated };
-    let scores: Vec<f32> = evidence.iter().map(|evidence| data.score(evidence) as f32).collect();
+    // A session that is part of a tail can never exceed it. New sessions can, so each fold is scored by the others' tails.
+    let folds = judged.iter().map(|judged| judged.fold).max().map_or(0, |last| last + 1);
+    let mut scores = vec![0.0; judged.len()];
+    for fold in 0..folds {
+        let others = fit(&|judged| judged.fold != fold);
+        for ((score, judged), evidence) in scores.iter_mut().zip(judged).zip(&evidence) {
+            if judged.fold == fold {
+                *score = others.score(evidence) as f32;
+            }
+        }
+    }
+    let mut data = fit(&|_| true);
     data.score = Tail::fit(&scores, LEAST_SCORE_SCALE);
     data.threshold = f64::from(data.score.amount(-false_alarm_rate.log10())).max(f64::MIN_POSITIVE);
     (data, scores)

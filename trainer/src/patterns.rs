@@ -26,11 +26,13 @@ impl Default for PatternParams {
 }
 
 /// Sessions of one entry that are mined; of more, evenly spread ones are taken.
-const MAX_MINED: usize = 4096;
+const MAX_MINED: usize = 2048;
 /// Most items of a mined pattern.
-const MAX_LENGTH: usize = 24;
-/// Most patterns mined per entry, before the best are chosen.
-const MAX_PATTERNS: usize = 20_000;
+const MAX_LENGTH: usize = 16;
+/// Most patterns mined at once per entry, before the best are chosen.
+const MAX_PATTERNS: usize = 4096;
+/// So many times more patterns than are kept are plenty to choose from.
+const PLENTY: usize = 4;
 
 /// The pattern graphs of sessions.
 ///
@@ -56,17 +58,27 @@ fn graph(entry: InterfaceId, sessions: &[Vec<InterfaceId>], params: &PatternPara
     let stride = sessions.len().div_ceil(MAX_MINED);
     let mut database = Database::new();
     sessions.iter().step_by(stride).for_each(|session| database.push(session.iter().copied()));
-    let least = (params.min_support * database.len() as f64).ceil().max(2.0) as u32;
-    let mined = mine::mine(
-        &database,
-        &Params {
-            keep: Keep::Closed,
-            first: Some(entry),
-            max_length: Some(MAX_LENGTH),
-            max_patterns: MAX_PATTERNS,
-            ..Params::new(Support::Sequences(least))
-        },
-    )?;
+    let least = |share: f64| (share * database.len() as f64).ceil().max(2.0) as u32;
+    // From frequent to rare, until there are plenty to choose from: where sessions vary much, the rare patterns are
+    // too many to mine and none of them would be chosen.
+    let mut share = params.min_support.max(0.4);
+    let mined = loop {
+        let mined = mine::mine(
+            &database,
+            &Params {
+                keep: Keep::Closed,
+                first: Some(entry),
+                max_length: Some(MAX_LENGTH),
+                max_patterns: MAX_PATTERNS,
+                ..Params::new(Support::Sequences(least(share)))
+            },
+        )?;
+        let rarest = least(share) == least(params.min_support);
+        if rarest || !mined.complete || mined.patterns.len() >= PLENTY * params.paths {
+            break mined;
+        }
+        share = (share / 2.0).max(params.min_support);
+    };
     let mut support: BTreeMap<Vec<InterfaceId>, u64> = BTreeMap::new();
     for pattern in mined.patterns.iter() {
         let steps = collapse(pattern.items().iter().copied());
@@ -77,7 +89,7 @@ fn graph(entry: InterfaceId, sessions: &[Vec<InterfaceId>], params: &PatternPara
     let mut whole: BTreeMap<&[InterfaceId], u64> = BTreeMap::new();
     sessions.iter().for_each(|session| *whole.entry(session).or_default() += 1);
     for (&steps, &count) in &whole {
-        if count >= u64::from(least) {
+        if count >= u64::from(least(params.min_support)) {
             let seen = support.entry(steps.to_vec()).or_default();
             *seen = (*seen).max(count);
         }

@@ -180,7 +180,7 @@ fn cross_judge(
     let judge_fold = |fold| -> Result<Vec<Judged>> {
         let (held_out, others): (Vec<usize>, Vec<usize>) = chosen.iter().partition(|&&at| folds[at] == fold);
         let model = Model::new(learn(corpus, base, &others, backoff, params)?)?;
-        Ok(held_out.into_iter().map(|at| Judged::new(corpus, at, &model)).collect())
+        Ok(held_out.into_iter().map(|at| Judged::new(corpus, at, fold, &model)).collect())
     };
     let mut judged: Vec<Judged> = (0..FOLDS)
         .into_par_iter()
