@@ -14,16 +14,22 @@ const STEPS: &[Step] = &[
     ("format", format),
     ("toolchain", prepare),
     ("clippy", clippy),
-    ("clippy, kernel side", clippy_kernel_side),
+    ("clippy-kernel-side", clippy_kernel_side),
     ("documentation", documentation),
     ("dependencies", dependencies),
     ("tests", tests),
 ];
 
-/// Runs every step, the first failure ending it, and says how long each took.
-pub(crate) fn ci() -> Result<()> {
+/// The steps' names, in order.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    STEPS.iter().map(|(name, _)| *name)
+}
+
+/// Runs the steps named, or every one; the first failure ends it. Says how long each took.
+pub(crate) fn ci(only: &[String]) -> Result<()> {
     let mut timings = Vec::new();
-    for (name, step) in STEPS {
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
+    for (name, step) in STEPS.iter().filter(|(name, _)| wanted(name)) {
         say(format!("ci: {name}"));
         let start = Instant::now();
         let result = step().with_context(|| format!("ci step failed: {name}"));

@@ -38,6 +38,9 @@ const RECORD: Duration = Duration::from_secs(60);
 /// How long they walk while the agent detects.
 const LIVE: Duration = Duration::from_secs(12);
 
+/// Lines of output that a picture shows.
+const PICTURE_LINES: usize = 44;
+
 /// How the demo is run.
 pub(crate) struct Options {
     /// Varies the traffic.
@@ -72,7 +75,7 @@ pub(crate) fn demo(options: &Options) -> Result<()> {
     let (table, painted) = tell(&Story { built: &built, nginx: &nginx, dir: &dir.path, seed, from_logs })?;
     nginx.stop()?;
     if let Some(file) = &options.picture {
-        std::fs::write(file, painted.svg("cargo xtask demo"))
+        std::fs::write(file, painted.svg("cargo xtask demo", PICTURE_LINES))
             .with_context(|| format!("failed to write {}", file.display()))?;
     }
     painted.print();
@@ -126,7 +129,13 @@ fn sum_up(
         first.entry(&finding.caller).or_insert(finding);
     }
     let mut painted = Painted::default();
-    for (name, finding) in &first {
+    // What is most telling comes last, next to the table: people read from the end.
+    let place = |name: &str| {
+        misbehaviour::ALL.iter().rposition(|what| by_name(name).is_some_and(|of| of.kind == what.kind))
+    };
+    let mut shown: Vec<_> = first.iter().collect();
+    shown.sort_by_key(|(name, _)| std::cmp::Reverse(place(name).unwrap_or(usize::MAX)));
+    for (name, finding) in shown {
         finding.paint(by_name(name).map(|what| what.about), &mut painted);
     }
     let found = first.keys().filter(|name| by_name(name).is_some()).count();

@@ -78,7 +78,14 @@ enum Task {
         arguments: Vec<String>,
     },
     /// Checks everything that .ci/run checks, with the time each step takes
-    Ci,
+    #[command(after_help = "Examples:
+  cargo xtask ci
+  cargo xtask ci format clippy")]
+    Ci {
+        /// Only these steps, in their own order
+        #[arg(value_name = "STEP", value_parser = clap::builder::PossibleValuesParser::new(ci::names()))]
+        steps: Vec<String>,
+    },
     /// Trains a model from access logs with the release trainer
     #[command(after_help = "Example:
   cargo xtask train --logs '/var/log/nginx/access.log*' --out shop.gait -- --seed 7")]
@@ -149,7 +156,7 @@ fn dispatch(task: Task) -> Result<()> {
         }
         Task::Test { kernel: true, arguments } => test::kernel(&build::ebpf()?, &arguments),
         Task::Test { kernel: false, arguments } => test::test(&arguments),
-        Task::Ci => ci::ci(),
+        Task::Ci { steps } => ci::ci(&steps),
         Task::Train { logs, format, out, rest } => test::train(&logs, &format, &out, &rest),
         Task::Bench { what, options } => bench::bench(what, &options),
         Task::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref()),

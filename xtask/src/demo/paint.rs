@@ -93,11 +93,13 @@ impl Painted {
         lines
     }
 
-    /// A picture of a terminal window that shows it, below the command that printed it.
-    pub(crate) fn svg(&self, command: &str) -> String {
+    /// A picture of a terminal window that shows its end, whole paragraphs of at most `most` lines, below the command
+    /// that printed it.
+    pub(crate) fn svg(&self, command: &str, most: usize) -> String {
         const ADVANCE: f64 = 7.8;
         const LINE: usize = 18;
-        let lines = self.lines();
+        let all = self.lines();
+        let lines = whole_paragraphs(&all, most);
         let columns = lines.iter().map(|line| line.iter().map(|(_, text)| text.chars().count()).sum()).max();
         let width = (columns.unwrap_or(0).max(60) as f64 * ADVANCE) as usize + 40;
         let height = (lines.len() + 2) * LINE + 50;
@@ -110,8 +112,9 @@ impl Painted {
              fill=\"#c9d1d9\" xml:space=\"preserve\">\n"
         );
         let prompt = [(Style::Good, "$ "), (Style::Bold, command)];
+        let cut = [(Style::Dim, if lines.len() < all.len() { "..." } else { "" })];
         for (row, line) in
-            std::iter::once(&prompt[..]).chain([&[][..]]).chain(lines.iter().map(Vec::as_slice)).enumerate()
+            std::iter::once(&prompt[..]).chain([&cut[..]]).chain(lines.iter().map(Vec::as_slice)).enumerate()
         {
             let y = 52 + row * LINE;
             let mut column = 0;
@@ -133,6 +136,13 @@ impl Painted {
     }
 }
 
+/// The last lines, beginning after an empty one.
+fn whole_paragraphs<T>(lines: &[Vec<T>], most: usize) -> &[Vec<T>] {
+    let first = lines.len().saturating_sub(most);
+    let begins = |at: &usize| *at == 0 || lines[at - 1].is_empty();
+    (first..lines.len()).find(begins).map_or(lines, |first| &lines[first..])
+}
+
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
@@ -145,9 +155,15 @@ mod tests {
     fn a_picture_shows_every_line_and_nothing_breaks_out_of_it() {
         let mut painted = Painted::default();
         painted.add(Style::Bad, "a <b> & c\nnext").end_line();
-        let svg = painted.svg("cargo xtask demo");
+        let svg = painted.svg("cargo xtask demo", 9);
         assert!(svg.contains(">a &lt;b&gt; &amp; c</text>") && svg.contains(">next</text>"), "{svg}");
-        assert_eq!(painted.text(false), "a <b> & c\nnext\n");
+        painted.end_line().add(Style::Plain, "last").end_line();
+        let end = painted.svg("cargo xtask demo", 2);
+        assert!(
+            end.contains(">last</text>") && end.contains(">...</text>") && !end.contains(">next</text>"),
+            "{end}"
+        );
+        assert_eq!(painted.text(false), "a <b> & c\nnext\n\nlast\n");
         assert!(painted.text(true).starts_with("\x1b[1;31ma <b>"));
     }
 }
