@@ -18,6 +18,7 @@ mod bound;
 mod connection;
 mod detect;
 mod early;
+mod exchange;
 mod http;
 mod maps;
 mod packet;

@@ -3,7 +3,7 @@
 //! Every captured request is in exactly one place: `REQUESTS = EMITTED + RING_FULL + TOO_DEEP + UNANSWERED + DOUBLED +`
 //! those in flight.
 
-/// Packets with a payload that belonged to a followed connection.
+/// Packets with a payload that belonged to a followed connection. Nearly exact: counted without an atomic.
 pub const PACKETS: u32 = 0;
 /// Request heads seen to begin.
 pub const REQUESTS: u32 = 1;

@@ -132,6 +132,8 @@ pub trait Surroundings {
     fn response(&mut self, stream: &mut Stream, status: u32) -> u32;
     /// A head is complete; it had `total` bytes.
     fn head_end(&mut self, stream: &mut Stream, total: u32);
+    /// The message whose head was completed last is complete with it.
+    fn bodiless(&mut self, stream: &mut Stream);
     /// Whether a request waits for its response.
     fn waiting(&mut self) -> bool;
     /// The message boundary was lost.
@@ -344,6 +346,9 @@ impl Stream {
             event::START => self.started(to),
             event::HEAD => {
                 self.head_end(to);
+                if get!(self.state) == START {
+                    to.bodiless(self);
+                }
                 if get!(self.state) == BYTES {
                     let have = get!(self.fill).wrapping_sub(get!(self.pos));
                     let rest = get!(self.len).wrapping_sub(get!(self.at));

@@ -217,15 +217,17 @@ impl Stream {
         set!(self.pos = pos.wrapping_add(1));
         if digit < 10 && token < 1 << 56 {
             set!(self.token = token.wrapping_mul(10).wrapping_add(digit));
-        } else if byte == u64::from(b'\n') {
+        } else if byte == u64::from(b'\r') || byte == u64::from(b'\n') {
+            // The line's end is found as that of any other.
             let mut flags = get!(self.flags);
             if flags & HAS_LENGTH != 0 && get!(self.length) != token {
                 flags |= BAD;
             }
             set!(self.flags = flags | HAS_LENGTH);
             set!(self.length = token);
-            set!(self.state = LINE);
-        } else if byte != u64::from(b' ') && byte != u64::from(b'\t') && byte != u64::from(b'\r') {
+            set!(self.pos = pos);
+            set!(self.state = SKIP);
+        } else if byte != u64::from(b' ') && byte != u64::from(b'\t') {
             set!(self.flags = get!(self.flags) | BAD);
         }
         event::MORE

@@ -46,6 +46,10 @@ impl Surroundings for Host {
         self.told.push(Told::Head { total });
     }
 
+    fn bodiless(&mut self, stream: &mut Stream) {
+        assert_eq!(stream.heads, stream.done, "a message without a body is complete with its head");
+    }
+
     fn waiting(&mut self) -> bool {
         self.waiting
     }
