@@ -1,4 +1,4 @@
-//! Calibration: from what held-out sessions showed to tails, a threshold, and the outliers among them.
+//! Calibration: from what held-out sessions showed to tails and a threshold.
 
 use gait_common::detect::{CalibrationData, Detector, Evidence, Part, SessionState, Tail};
 use gait_common::model::Model;
@@ -9,8 +9,6 @@ use crate::corpus::Corpus;
 const LEAST_SCALE: [f32; Part::ALL.len()] = [1.0, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0, 0.05];
 /// The same for the score.
 const LEAST_SCORE_SCALE: f32 = 0.5;
-/// Chance of a score, going by the bulk of the scores, from which a session is an outlier.
-const OUTLIER: f64 = 1e-4;
 
 /// A held-out session as a model of the others sees it.
 pub struct Judged {
@@ -18,6 +16,7 @@ pub struct Judged {
     pub session: usize,
     /// The fold it was held out in.
     pub fold: usize,
+    witness: u32,
     evidence: Evidence,
     /// Summed surprise after each operation, with the number of steps.
     surprise: Vec<(f64, u32)>,
@@ -37,46 +36,13 @@ impl Judged {
             detector.end(&mut state);
             surprise.push(state.surprise());
         }
-        Self { session, fold, evidence: state.evidence(), surprise }
+        let witness = corpus.witness(&corpus.sessions[session]);
+        Self { session, fold, witness, evidence: state.evidence(), surprise }
     }
-}
-
-/// The sessions, by their place in the corpus, that stand out too far to be normal; at most this share of all, the
-/// furthest ones.
-///
-/// The tail of the scores is taken to fall exponentially at the rate it falls from the upper tenth to the upper
-/// hundredth, where a few outliers weigh nothing; what would come up once in ten thousand sessions by that is one.
-pub fn outliers(judged: &[Judged], max_share: f64) -> Vec<usize> {
-    let (_, scores) = calibrated(judged, OUTLIER);
-    let mut sorted = scores.clone();
-    sorted.sort_unstable_by(f32::total_cmp);
-    let quantile = |share: f64| f64::from(sorted[((sorted.len() - 1) as f64 * share) as usize]);
-    let most = (judged.len() as f64 * max_share) as usize;
-    if most == 0 {
-        return Vec::new();
-    }
-    let (tenth, hundredth) = (quantile(0.9), quantile(0.99));
-    let per_decade = (hundredth - tenth).max(f64::from(LEAST_SCORE_SCALE));
-    let fence = hundredth + per_decade * (0.01 / OUTLIER).log10();
-    let mut out: Vec<(f32, usize)> = scores
-        .iter()
-        .zip(judged)
-        .filter(|(score, _)| f64::from(**score) > fence)
-        .map(|(&score, judged)| (score, judged.session))
-        .collect();
-    out.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let mut out: Vec<usize> = out.into_iter().take(most).map(|(_, session)| session).collect();
-    out.sort_unstable();
-    out
 }
 
 /// The calibration for what held-out sessions showed.
 pub fn calibrate(judged: &[Judged], false_alarm_rate: f64) -> CalibrationData {
-    calibrated(judged, false_alarm_rate).0
-}
-
-/// The calibration, and the held-out sessions' scores by it.
-fn calibrated(judged: &[Judged], false_alarm_rate: f64) -> (CalibrationData, Vec<f32>) {
     let (step_mean, step_deviation) = step_surprise(judged);
     let uncalibrated = CalibrationData { step_mean, step_deviation, ..CalibrationData::default() };
     let evidence: Vec<Evidence> = judged
@@ -92,8 +58,8 @@ fn calibrated(judged: &[Judged], false_alarm_rate: f64) -> (CalibrationData, Vec
         tails: Part::ALL
             .map(|part| {
                 let amounts = judged.iter().zip(&evidence).filter(|(judged, _)| chosen(judged));
-                let sample: Vec<f32> = amounts.map(|(_, evidence)| evidence.get(part)).collect();
-                Tail::fit(&sample, LEAST_SCALE[part as usize])
+                let sample = amounts.map(|(judged, evidence)| (judged.witness, evidence.get(part)));
+                Tail::fit(&agreed(sample.collect()), LEAST_SCALE[part as usize])
             })
             .to_vec(),
         false_alarm_rate,
@@ -112,8 +78,19 @@ fn calibrated(judged: &[Judged], false_alarm_rate: f64) -> (CalibrationData, Vec
     }
     let mut data = fit(&|_| true);
     data.score = Tail::fit(&scores, LEAST_SCORE_SCALE);
-    data.threshold = f64::from(data.score.amount(-false_alarm_rate.log10())).max(f64::MIN_POSITIVE);
-    (data, scores)
+    data.threshold =
+        f64::from(Tail::quantile(&scores, false_alarm_rate, LEAST_SCORE_SCALE)).max(f64::MIN_POSITIVE);
+    data
+}
+
+/// The amounts, none above what two witnesses reach: how far a single caller went says nothing about how far normal ones
+/// go, and one that was recorded in training must not hide behind its own record.
+fn agreed(sample: Vec<(u32, f32)>) -> Vec<f32> {
+    let most = sample.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
+    let others = sample.iter().filter(|(witness, _)| most.is_some_and(|(first, _)| *witness != first));
+    let limit = others.map(|&(_, amount)| amount).fold(f32::NEG_INFINITY, f32::max);
+    let limit = if limit.is_finite() { limit } else { f32::INFINITY };
+    sample.into_iter().map(|(_, amount)| amount.min(limit)).collect()
 }
 
 /// Mean surprise of a step over the held-out sessions, and its deviation such that a session of n steps deviates by
@@ -132,4 +109,15 @@ fn step_surprise(judged: &[Judged]) -> (f64, f64) {
     let mean = whole.iter().map(|(bits, _)| bits).sum::<f64>() / steps;
     let deviation = whole.iter().map(|(bits, steps)| (bits - steps * mean).powi(2) / steps).sum::<f64>();
     (mean, (deviation / whole.len() as f64).sqrt().max(0.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_callers_excess_is_cut_to_what_others_reach() {
+        assert_eq!(agreed(vec![(1, 2.0), (2, 9.0), (2, 8.0), (3, 3.0)]), [2.0, 3.0, 3.0, 3.0]);
+        assert_eq!(agreed(vec![(1, 2.0), (1, 9.0)]), [2.0, 9.0], "with one witness there is nobody to agree");
+    }
 }

@@ -2,8 +2,7 @@
 //!
 //! Everything is fitted on all sessions, but calibrated by cross-fitting: the sessions are dealt into folds by their
 //! caller, and each fold is judged by a model of the others. So the thresholds come from sessions that the judging
-//! model has not seen, and no session is lost for learning. Only outliers are: logs are never clean, and what stands out
-//! far from all other sessions must not become normal by having been recorded ([`calibrate::outliers`]).
+//! model has not seen, and no session is lost for learning.
 
 use anyhow::{Result, ensure};
 use gait_common::call::Nanos;
@@ -26,8 +25,6 @@ pub struct TrainParams {
     pub order: usize,
     /// Share of normal sessions that may be flagged.
     pub false_alarm_rate: f64,
-    /// Share of the sessions that may be left out as outliers.
-    pub max_outliers: f64,
     /// Idle time that ends a session.
     pub session_idle: Nanos,
     /// The operation gap; derived from the data when not given.
@@ -46,8 +43,7 @@ impl Default for TrainParams {
     fn default() -> Self {
         Self {
             order: 3,
-            false_alarm_rate: 0.002,
-            max_outliers: 0.01,
+            false_alarm_rate: 0.001,
             session_idle: 1800 * SECOND,
             operation_gap: None,
             naming: Naming::default(),
@@ -72,11 +68,6 @@ impl TrainParams {
             self.false_alarm_rate
         );
         ensure!(
-            (0.0..0.5).contains(&self.max_outliers),
-            "the share of outliers must be at least 0 and below 0.5, not {}",
-            self.max_outliers
-        );
-        ensure!(
             self.operation_gap.is_none_or(|gap| gap <= self.session_idle),
             "the operation gap must not be longer than the session's idle time"
         );
@@ -91,8 +82,6 @@ pub struct Trained {
     pub model: ModelData,
     /// What was read.
     pub report: ReadReport,
-    /// Sessions left out because they stand out too far to be normal.
-    pub outliers: usize,
 }
 
 /// Groups of sessions that are calibrated against models of the others.
@@ -119,15 +108,13 @@ pub fn train(input: &Input, params: &TrainParams) -> Result<Trained> {
         timing,
         ..ModelData::default()
     };
-    let (model, outliers) = fit(&corpus, &base, params)?;
-    Ok(Trained { model, report: survey.report, outliers })
+    Ok(Trained { model: fit(&corpus, &base, params)?, report: survey.report })
 }
 
 fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {
     let parameters = [
         ("order", params.order.to_string()),
         ("false_alarm_rate", params.false_alarm_rate.to_string()),
-        ("max_outliers", params.max_outliers.to_string()),
         ("min_support", params.patterns.min_support.to_string()),
         ("cosine_share", params.patterns.cosine_share.to_string()),
         ("folds", FOLDS.to_string()),
@@ -144,41 +131,32 @@ fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {
     }
 }
 
-/// Learns from the sessions and calibrates on folds, twice: what stands out too far the first time is left out the
-/// second.
-fn fit(corpus: &Corpus, base: &ModelData, params: &TrainParams) -> Result<(ModelData, usize)> {
+/// Learns from all sessions and calibrates on folds.
+fn fit(corpus: &Corpus, base: &ModelData, params: &TrainParams) -> Result<ModelData> {
     let folds: Vec<usize> = corpus
         .sessions
         .iter()
         .map(|session| fold_of(corpus.callers[session.caller as usize].as_bytes(), params.seed))
         .collect();
-    let all: Vec<usize> = (0..corpus.sessions.len()).collect();
     let backoff = tune(corpus, &folds, base.interfaces.len() as u32, params.order);
-    let judged = cross_judge(corpus, base, &all, &folds, &backoff, params)?;
-    let outliers = calibrate::outliers(&judged, params.max_outliers);
-    let (kept, judged) = if outliers.is_empty() {
-        (all, judged)
-    } else {
-        let kept: Vec<usize> = all.into_iter().filter(|at| outliers.binary_search(at).is_err()).collect();
-        let judged = cross_judge(corpus, base, &kept, &folds, &backoff, params)?;
-        (kept, judged)
-    };
-    let mut model = learn(corpus, base, &kept, &backoff, params)?;
+    let judged = cross_judge(corpus, base, &folds, &backoff, params)?;
+    let all: Vec<usize> = (0..corpus.sessions.len()).collect();
+    let mut model = learn(corpus, base, &all, &backoff, params)?;
     model.calibration = calibrate::calibrate(&judged, params.false_alarm_rate);
-    Ok((model, outliers.len()))
+    Ok(model)
 }
 
-/// Judges each of the chosen sessions by a model of those in the other folds.
+/// Judges each session by a model of those in the other folds.
 fn cross_judge(
     corpus: &Corpus,
     base: &ModelData,
-    chosen: &[usize],
     folds: &[usize],
     backoff: &[f64],
     params: &TrainParams,
 ) -> Result<Vec<Judged>> {
     let judge_fold = |fold| -> Result<Vec<Judged>> {
-        let (held_out, others): (Vec<usize>, Vec<usize>) = chosen.iter().partition(|&&at| folds[at] == fold);
+        let (held_out, others): (Vec<usize>, Vec<usize>) =
+            (0..folds.len()).partition(|&at| folds[at] == fold);
         let model = Model::new(learn(corpus, base, &others, backoff, params)?)?;
         Ok(held_out.into_iter().map(|at| Judged::new(corpus, at, fold, &model)).collect())
     };

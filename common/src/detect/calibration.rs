@@ -18,6 +18,8 @@ use super::{Evidence, Part};
 const COMMON: f64 = 1.0;
 /// How much evidence counts beside a stronger kind.
 const FURTHER: f64 = 0.1;
+/// The share of a sample from which its tail is extrapolated.
+const TOP: f64 = 0.05;
 /// Knots kept of a tail.
 const KNOTS: usize = 64;
 /// No part alone counts for more than this.
@@ -47,11 +49,9 @@ impl Tail {
             let exponent = -(((n - rank) as f64 + 0.5) / (n as f64 + 1.0)).log10() as f32;
             knots.push((group, exponent.max(0.0)));
         }
-        let top = &sorted[n - n.div_ceil(20)..];
-        let base = top.first().copied().unwrap_or_default();
-        let excess = top.iter().map(|&x| f64::from(x - base)).sum::<f64>() / top.len().max(1) as f64;
+        let (_, excess) = top(&sorted);
         let beyond = (n as f32 + 1.0).log10();
-        Self { knots: thin(knots), beyond, scale: (excess as f32).max(least_scale) }
+        Self { knots: thin(knots), beyond, scale: excess.max(least_scale) }
     }
 
     /// `-log10 P(amount >= x)`, not negative.
@@ -72,17 +72,17 @@ impl Tail {
         }
     }
 
-    /// The amount whose exponent is `exponent`: the inverse of [`Tail::exponent`].
-    pub fn amount(&self, exponent: f64) -> f32 {
-        let Some(&(last, highest)) = self.knots.last() else {
-            return 0.0;
-        };
-        if exponent > f64::from(highest) {
-            let further = (exponent - f64::from(self.beyond)).max(0.0) / std::f64::consts::LOG10_E;
-            return (last + further as f32 * self.scale).max(last.next_up());
+    /// The amount that a share of new sessions reaches, by the exponential that fits the top twentieth of a sample. A
+    /// single order statistic would hang on the two or three oddest sessions.
+    pub fn quantile(sample: &[f32], share: f64, least_scale: f32) -> f32 {
+        let mut sorted: Vec<f32> = sample.iter().copied().filter(|x| x.is_finite()).collect();
+        sorted.sort_unstable_by(f32::total_cmp);
+        let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
+        if share >= TOP {
+            return sorted[(last as f64 * (1.0 - share)) as usize];
         }
-        let above = self.knots.partition_point(|&(_, e)| f64::from(e) < exponent);
-        self.knots[above].0
+        let (base, excess) = top(&sorted);
+        base + excess.max(least_scale) * (TOP / share).ln() as f32
     }
 
     /// The largest knot whose exponent is at most this; minus infinity when there is none.
@@ -104,6 +104,14 @@ impl Tail {
             && self.knots.last().is_none_or(|last| self.beyond >= last.1)
             && (self.knots.is_empty() || (self.scale.is_finite() && self.scale > 0.0))
     }
+}
+
+/// Where the top twentieth of a sorted sample begins, and by how much its members exceed that on average.
+fn top(sorted: &[f32]) -> (f32, f32) {
+    let top = &sorted[((sorted.len() as f64 * (1.0 - TOP)) as usize).min(sorted.len().saturating_sub(1))..];
+    let base = top.first().copied().unwrap_or_default();
+    let excess = top.iter().map(|&x| f64::from(x - base)).sum::<f64>() / top.len().max(1) as f64;
+    (base, excess as f32)
 }
 
 /// Each different amount of a sorted sample with the number of elements below it.
@@ -237,7 +245,10 @@ mod tests {
         assert!((tail.exponent(900.0) - 1.0).abs() < 0.05, "{}", tail.exponent(900.0));
         assert!((tail.exponent(990.0) - 2.0).abs() < 0.1, "{}", tail.exponent(990.0));
         assert!(tail.exponent(1200.0) > tail.exponent(999.0) + 2.0);
-        assert!((tail.exponent(tail.amount(4.0)) - 4.0).abs() < 1e-3);
+        // The top twentieth, 950 to 999, exceeds 950 by 24.5 on average.
+        let expected = 950.0 + 24.5 * 50f32.ln();
+        assert!((Tail::quantile(&sample, 0.001, 0.1) - expected).abs() < 0.1);
+        assert_eq!(Tail::quantile(&sample, 0.5, 0.1), 499.0);
         let exponents: Vec<f64> = (0..2000).map(|i| tail.exponent(i as f32)).collect();
         assert!(exponents.is_sorted());
     }

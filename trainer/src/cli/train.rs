@@ -29,9 +29,6 @@ pub(super) struct TrainArgs {
     /// Share of normal sessions that may be flagged
     #[arg(long, value_name = "SHARE", default_value_t = TrainParams::default().false_alarm_rate)]
     false_alarm_rate: f64,
-    /// Share of the sessions that may be left out because they stand out too far to be normal
-    #[arg(long, value_name = "SHARE", default_value_t = TrainParams::default().max_outliers)]
-    max_outliers: f64,
     /// Order of the Markov model
     #[arg(long, default_value_t = TrainParams::default().order)]
     order: usize,
@@ -60,7 +57,6 @@ impl TrainArgs {
         let params = TrainParams {
             order: self.order,
             false_alarm_rate: self.false_alarm_rate,
-            max_outliers: self.max_outliers,
             session_idle: nanos("--session-idle", self.session_idle)?,
             operation_gap: self.operation_gap.map(|gap| nanos("--operation-gap", gap)).transpose()?,
             naming: Naming { host: self.by_host, ..Naming::default() },
@@ -80,9 +76,6 @@ impl TrainArgs {
             meta.callers,
             trained.model.interfaces.len() - 1
         ));
-        if trained.outliers > 0 {
-            note(&format!("left out {} sessions that stand out too far to be normal", trained.outliers));
-        }
         note(&format!("wrote {} ({fingerprint})", self.out.display()));
         Ok(())
     }
