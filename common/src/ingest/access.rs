@@ -81,16 +81,20 @@ fn parse<'a>(line: &'a [u8], scratch: &'a mut Scratch) -> Result<(Call<'a>, &'a 
 pub(super) fn split_request(request: &[u8]) -> Result<(&str, &[u8]), Malformed> {
     let blank = memchr(b' ', request).ok_or(Malformed::NotHttp)?;
     let (method, rest) = (&request[..blank], &request[blank + 1..]);
-    let known = method.len() <= MAX_METHOD
-        && method.first().is_some_and(u8::is_ascii_alphabetic)
-        && method.iter().all(|&b| b.is_ascii_alphabetic() || b == b'-' || b == b'_');
-    let method = std::str::from_utf8(method).ok().filter(|_| known).ok_or(Malformed::NotHttp)?;
+    let method = std::str::from_utf8(method).ok().filter(|m| is_method(m)).ok_or(Malformed::NotHttp)?;
     let target = match memchr::memrchr(b' ', rest) {
         Some(at) if rest[at + 1..].starts_with(b"HTTP/") => &rest[..at],
         None if rest.starts_with(b"/") => rest,
         _ => return Err(Malformed::NotHttp),
     };
     if target.is_empty() { Err(Malformed::NotHttp) } else { Ok((method, target)) }
+}
+
+/// Whether a text can be a request method.
+pub(super) fn is_method(text: &str) -> bool {
+    text.len() <= MAX_METHOD
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-' || b == b'_')
 }
 
 /// A status code of at most three digits; `-` is 0, unknown.

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 
 use crate::call::{Call, Process};
 
+use super::access::is_method;
 use super::json::{self, Value};
 use super::{Malformed, Record, Scratch};
 
@@ -59,6 +60,9 @@ pub fn parse<'a>(line: &'a [u8], scratch: &'a mut Scratch) -> Result<Record<'a>,
         Some(interface) => call.target = target.keep(interface),
         None => {
             call.method = method.keep(fields.method.ok_or(Malformed::Missing("method or interface"))?);
+            if !is_method(call.method) {
+                return Err(Malformed::Bad("method"));
+            }
             call.target = target.keep(fields.path.ok_or(Malformed::Missing("path"))?);
         }
     }

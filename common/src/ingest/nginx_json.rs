@@ -66,7 +66,11 @@ pub fn parse<'a>(line: &'a [u8], scratch: &'a mut Scratch) -> Result<Record<'a>,
                 (None, Some(path), Some(args)) => Cow::Owned(format!("{path}?{args}")),
                 (None, None, _) => return Err(Malformed::Missing("request_uri")),
             };
-            (method.keep(verb), target.keep(path))
+            let verb = method.keep(verb);
+            if !access::is_method(verb) {
+                return Err(Malformed::Bad("request_method"));
+            }
+            (verb, target.keep(path))
         }
     };
     Ok(Record::Call(Call {

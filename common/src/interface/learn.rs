@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::lookup::{MAX_DEPTH, host_of};
+use super::lookup::{MAX_DEPTH, host_of, method_of};
 use super::segment::{MAX_PARAMETERS, split_extension};
 use super::{Kind, NEW_NAME, Naming, Segment, split};
 use crate::call::Call;
@@ -90,8 +90,7 @@ impl Learner {
             node.seen += 1;
         }
         let host = if self.naming.host { host_of(call, &target) } else { "" };
-        let method = &call.method[..call.method.floor_char_boundary(16)];
-        let variants = node.ends.entry((method.into(), host.into())).or_default();
+        let variants = node.ends.entry((method_of(call).into(), host.into())).or_default();
         let mut names = [""; MAX_PARAMETERS];
         let names = target.parameters(&mut names).join("&");
         if variants.len() <= MAX_VARIANTS || variants.contains_key(names.as_str()) {
@@ -283,6 +282,14 @@ mod tests {
         let [left, mut right] = parts;
         right.merge(left);
         assert_eq!(right.finish().len(), whole.len());
+    }
+
+    #[test]
+    fn what_was_learned_from_is_known_whatever_it_is() {
+        let deep = "/a".repeat(MAX_DEPTH + 3);
+        for target in [deep.as_str(), "/.@.", "/admin12345", "/\u{85}/x%20y", "/%7Bint%7D", "/?a?=&b"] {
+            assert_ne!(name(&learn(&[target.to_owned()]), target), NEW_NAME, "{target}");
+        }
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::call::Call;
 /// Longest path that is followed, in segments. What lies deeper is matched by `{**}` alone.
 pub(super) const MAX_DEPTH: usize = 16;
 
+/// Longest method that is told from others, in bytes.
+const MAX_METHOD: usize = 32;
+
 /// A list of interface names that cannot be one.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadInterface {
@@ -120,7 +123,7 @@ impl Interfaces {
             return unknown();
         };
         let host = if self.naming.host { host_of(call, &target) } else { "" };
-        let end = EndKey::new(call.method, host);
+        let end = EndKey::new(method_of(call), host);
         self.end(node, &end, &target).map_or_else(unknown, |id| Named { id, value })
     }
 
@@ -187,7 +190,8 @@ impl Interfaces {
         let (path, query) = template.split_once('?').unwrap_or((template, ""));
         let (host, path) = path.split_at(path.find('/').unwrap_or(0));
         let mut node = 0;
-        for text in path.split('/').filter(|text| !text.is_empty()).take(MAX_DEPTH) {
+        // One more than is followed: the `{**}` that stands for what lies deeper.
+        for text in path.split('/').filter(|text| !text.is_empty()).take(MAX_DEPTH + 1) {
             node = match Segment::parse(text) {
                 Segment::Literal(text) => self.add_literal(node, &unescape(text)),
                 Segment::Value(kind, extension) => self.add_value(node, kind, extension),
@@ -228,9 +232,18 @@ impl Interfaces {
     }
 }
 
-/// The host a call names, without its port.
+/// The method as names have it: cut, for anything may be sent as one.
+pub(super) fn method_of<'a>(call: &Call<'a>) -> &'a str {
+    &call.method[..call.method.floor_char_boundary(MAX_METHOD)]
+}
+
+/// The host a call names, without its port; empty when it is none, for anything may be sent as one.
 pub(super) fn host_of<'a>(call: &Call<'a>, target: &Target<'a>) -> &'a str {
     let host = if target.authority.is_empty() { call.host } else { target.authority };
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte) || byte >= 0x80;
+    if !host.bytes().all(is_host) {
+        return "";
+    }
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
