@@ -1,0 +1,9 @@
+//! Access logs in combined and common form.
+#![no_main]
+
+use gait_common::ingest::Format;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    gait_fuzz::lines(bytes, Format::Combined);
+    gait_fuzz::lines(bytes, Format::Common);
+});

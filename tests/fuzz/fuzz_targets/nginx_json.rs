@@ -1,0 +1,8 @@
+//! JSON logs of nginx.
+#![no_main]
+
+use gait_common::ingest::Format;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    gait_fuzz::lines(bytes, Format::NginxJson);
+});

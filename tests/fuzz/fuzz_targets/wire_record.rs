@@ -1,0 +1,12 @@
+//! An entry of the ring between kernel and agent.
+#![no_main]
+
+use gait_common::wire::exchange::{HEAD_BYTES, RECORD_BYTES, Record};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Some((record, head)) = Record::from_bytes(bytes) {
+        assert!(head.len() <= HEAD_BYTES && head.len() == usize::from(record.head_len));
+        assert_eq!(record.to_bytes()[..], bytes[..RECORD_BYTES]);
+        gait_agent::decode::fuzz(head);
+    }
+});
