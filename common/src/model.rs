@@ -1,6 +1,6 @@
 //! The model: everything training learned and detection needs.
 //!
-//! [`file`] reads and writes it. What is read is plain data ([`ModelData`]); [`Model::new`] checks it and builds the
+//! [`mod@file`] reads and writes it. What is read is plain data ([`ModelData`]); [`Model::new`] checks it and builds the
 //! look-up structures, so that a [`Model`] is always sound whoever wrote the file.
 
 pub mod file;
