@@ -44,12 +44,17 @@ pub struct Learner {
     scratch: String,
 }
 
+/// Method and host.
+type Method = (Box<str>, Box<str>);
+/// Sets of parameter names, each with how often it was seen.
+type Variants = BTreeMap<Box<str>, u64>;
+
 #[derive(Clone, Debug, Default)]
 struct Node {
     seen: u64,
     words: BTreeMap<Box<str>, Node>,
     values: BTreeMap<(Kind, Box<str>), Node>,
-    ends: BTreeMap<(Box<str>, Box<str>), BTreeMap<Box<str>, u64>>,
+    ends: BTreeMap<Method, Variants>,
 }
 
 impl Learner {
