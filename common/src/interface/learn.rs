@@ -312,5 +312,17 @@ mod tests {
         assert_eq!(interfaces.name_call(&get("/pets/rex"), &mut String::new()).id, 2);
         assert_eq!(interfaces.by_name("E5"), 3);
         assert_eq!(interfaces.by_name("E6"), NEW);
+        // A template of one method does not hide what another method has there.
+        let names = [NEW_NAME, "GET /pets/rex", "POST /pets/{*}", "PUT /pets/rex/{*}", "PUT /pets/{**}"];
+        let interfaces = Interfaces::new(&names.map(String::from), Naming::default()).expect("names");
+        let id = |method, target| {
+            let call = Call { method, target, ..Call::default() };
+            interfaces.name_call(&call, &mut String::new()).id
+        };
+        assert_eq!([id("GET", "/pets/rex"), id("GET", "/pets/max")], [1, NEW]);
+        assert_eq!(
+            [id("POST", "/pets/rex"), id("PUT", "/pets/rex/age"), id("PUT", "/pets/rex/a/b")],
+            [2, 3, 4]
+        );
     }
 }

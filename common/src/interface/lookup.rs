@@ -11,6 +11,9 @@ use crate::call::Call;
 /// Longest path that is followed, in segments. What lies deeper is matched by `{**}` alone.
 pub(super) const MAX_DEPTH: usize = 16;
 
+/// Nodes of the trie that one look-up tries at most.
+const MAX_TRIED: u32 = 64;
+
 /// Longest method that is told from others, in bytes.
 const MAX_METHOD: usize = 32;
 
@@ -55,8 +58,6 @@ pub struct Interfaces {
 #[derive(Clone, Debug, Default)]
 struct Node {
     values: Vec<(Kind, Box<str>, u32)>,
-    /// This node is a `{**}`: whatever follows in the path stays here.
-    rest: bool,
 }
 
 impl Interfaces {
@@ -119,48 +120,54 @@ impl Interfaces {
         }
         let target = split(call.target, scratch);
         let unknown = || Named { id: NEW, value: hash((call.method, target.path)) };
-        let Some((node, value)) = self.walk(&target) else {
-            return unknown();
-        };
         let host = if self.naming.host { host_of(call, &target) } else { "" };
-        let end = EndKey::new(method_of(call), host);
-        self.end(node, &end, &target).map_or_else(unknown, |id| Named { id, value })
+        let goal = Goal { end: EndKey::new(method_of(call), host), target };
+        let found = self.find(0, target.segments(), 0, Values::default(), &goal, &mut { MAX_TRIED });
+        found.unwrap_or_else(unknown)
     }
 
-    fn walk(&self, target: &Target<'_>) -> Option<(u32, u64)> {
-        let (mut node, mut values) = (0, FxHasher::default());
-        let mut any_value = false;
-        for (depth, text) in target.segments().enumerate() {
-            let next = if depth < MAX_DEPTH { self.child(node, text) } else { None };
-            let (child, is_value) =
-                next.or_else(|| self.value_child(node, Kind::Rest, "").map(|n| (n, true)))?;
-            if is_value {
-                any_value = true;
-                text.hash(&mut values);
-            }
-            node = child;
-            if self.nodes[node as usize].rest {
-                break;
-            }
-        }
-        Some((node, if any_value { values.finish() | 1 } else { 0 }))
-    }
-
-    /// The child for a segment, and whether a placeholder matched it. The most specific one wins: the literal, then
-    /// its kind, then `{*}` with its extension, then `{*}`. A protected word matches nothing but its literal.
-    fn child(&self, node: u32, text: &str) -> Option<(u32, bool)> {
-        if let Some(child) = self.literal(node, text) {
-            return Some((child, false));
-        }
-        let (extension, typed) = match self.naming.segment(text) {
-            Segment::Value(kind, extension) => (extension, self.value_child(node, kind, extension)),
-            Segment::Literal(_) if self.naming.is_protected(text) => return None,
-            Segment::Literal(_) => (super::segment::split_extension(text).1, None),
+    /// The interface below `node` that matches the segments left. Of several the one whose first segments are most
+    /// specific: the literal, then its kind, then `{*}` with its extension, then `{*}`, then `{**}`. A protected word
+    /// matches nothing but its literal, or `{**}`.
+    fn find<'a>(
+        &self,
+        node: u32,
+        mut left: impl Iterator<Item = &'a str> + Clone,
+        depth: usize,
+        values: Values,
+        goal: &Goal<'_>,
+        tries: &mut u32,
+    ) -> Option<Named> {
+        let Some(text) = left.next() else {
+            return self.end(node, goal).map(|id| Named { id, value: values.hash() });
         };
-        typed
-            .or_else(|| self.value_child(node, Kind::Any, extension))
-            .or_else(|| self.value_child(node, Kind::Any, ""))
-            .map(|child| (child, true))
+        *tries = tries.checked_sub(1)?;
+        let mut follow = |child, values| self.find(child, left.clone(), depth + 1, values, goal, tries);
+        if depth < MAX_DEPTH {
+            let found = self.literal(node, text).and_then(|child| follow(child, values.clone()));
+            if found.is_some() {
+                return found;
+            }
+            let segment = self.naming.segment(text);
+            if !self.nodes[node as usize].values.is_empty()
+                && !(matches!(segment, Segment::Literal(_)) && self.naming.is_protected(text))
+            {
+                let (typed, extension) = match segment {
+                    Segment::Value(kind, extension) => (Some((kind, extension)), extension),
+                    Segment::Literal(_) => (None, super::segment::split_extension(text).1),
+                };
+                let with_extension = (!extension.is_empty()).then_some((Kind::Any, extension));
+                for (kind, extension) in typed.into_iter().chain(with_extension).chain([(Kind::Any, "")]) {
+                    let child = self.value_child(node, kind, extension);
+                    let found = child.and_then(|child| follow(child, values.with(text)));
+                    if found.is_some() {
+                        return found;
+                    }
+                }
+            }
+        }
+        let rest = self.value_child(node, Kind::Rest, "")?;
+        self.end(rest, goal).map(|id| Named { id, value: values.with(text).hash() })
     }
 
     fn literal(&self, node: u32, text: &str) -> Option<u32> {
@@ -175,7 +182,7 @@ impl Interfaces {
 
     /// The interface that ends here: with these parameter names, else without any, so that a stray parameter
     /// (a tracking tag, say) does not make a known page unknown.
-    fn end(&self, node: u32, key: &EndKey, target: &Target<'_>) -> Option<InterfaceId> {
+    fn end(&self, node: u32, Goal { end: key, target }: &Goal<'_>) -> Option<InterfaceId> {
         if !target.query.is_empty() {
             let mut names = [""; MAX_PARAMETERS];
             let names = target.parameters(&mut names);
@@ -222,7 +229,6 @@ impl Interfaces {
         }
         let child = self.add_node();
         self.nodes[node as usize].values.push((kind, extension.into(), child));
-        self.nodes[child as usize].rest = kind == Kind::Rest;
         child
     }
 
@@ -247,6 +253,32 @@ pub(super) fn host_of<'a>(call: &Call<'a>, target: &Target<'a>) -> &'a str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
+    }
+}
+
+/// What a call's path must lead to.
+struct Goal<'a> {
+    end: EndKey,
+    target: Target<'a>,
+}
+
+/// Hash of the values in a path.
+#[derive(Clone, Default)]
+struct Values {
+    hasher: FxHasher,
+    any: bool,
+}
+
+impl Values {
+    fn with(&self, text: &str) -> Self {
+        let mut hasher = self.hasher.clone();
+        text.hash(&mut hasher);
+        Self { hasher, any: true }
+    }
+
+    /// 0 without values, and never with some.
+    fn hash(&self) -> u64 {
+        if self.any { self.hasher.finish() | 1 } else { 0 }
     }
 }
 

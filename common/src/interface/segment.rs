@@ -204,7 +204,7 @@ pub struct Target<'a> {
 
 impl<'a> Target<'a> {
     /// The path's segments that hold something.
-    pub fn segments(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+    pub fn segments(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
         self.path.split('/').filter(|segment| !segment.is_empty())
     }
 
