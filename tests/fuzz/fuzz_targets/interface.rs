@@ -9,7 +9,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         .lines()
         .filter_map(|line| line.split_once(' '))
         // As every source of calls makes sure.
-        .filter(|(method, _)| method.bytes().all(|byte| byte.is_ascii_alphabetic()))
+        .filter(|(method, _)| !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphabetic()))
         .map(|(method, target)| Call { method, target, host: "shop.example:80", ..Call::default() })
         .collect();
     gait_fuzz::learned_names_are_known(&calls);
