@@ -27,6 +27,7 @@ use crate::{
         CONNECTIONS, Counters, QUEUED, QueueKey, SERVED, STASHES, Stats, current_comm_known,
         current_thread_known, head_limit, raw, ring, ring_half, server_role, socket, stored,
     },
+    packet::EGRESS,
     reorder,
 };
 
@@ -44,6 +45,8 @@ pub(crate) struct Http<'a> {
     pub(crate) stream: *mut Stream,
     pub(crate) source: *mut connection::Source,
     pub(crate) stats: Counters,
+    /// Whether the packet leaves.
+    leaving: bool,
 }
 
 impl<'a> Http<'a> {
@@ -60,7 +63,7 @@ impl<'a> Http<'a> {
             let index = ((*connection).flip ^ direction) as usize & 1;
             let stream = (&raw mut (*connection).streams).cast::<Stream>().add(index);
             let source = (&raw mut (*connection).sources).cast::<connection::Source>().add(index);
-            Self { ctx, socket, connection, stream, source, stats }
+            Self { ctx, socket, connection, stream, source, stats, leaving: direction == EGRESS }
         }
     }
 
@@ -202,7 +205,7 @@ impl<'a> Http<'a> {
         unsafe {
             let c = self.connection;
             let record = &raw mut (*slot).record;
-            (*record).response_ns = bpf_ktime_get_ns();
+            (*record).response_ns = self.sent_at((*record).request_ns);
             (*record).status = status as u16;
             if (*record).role != ROLE_CLIENT {
                 if (*c).thread != 0 {
@@ -245,6 +248,19 @@ impl<'a> Http<'a> {
                 self.stats.add(counter::RING_FULL);
             }
         }
+    }
+
+    /// When the packet went out. TCP has just read the clock for a packet that leaves, and reading it is dear.
+    #[inline(always)]
+    fn sent_at(&self, not_before: u64) -> u64 {
+        // SAFETY: the verifier lets this field be read.
+        let stamp = unsafe { (*self.ctx.skb.skb).tstamp };
+        // Another clock's time, should a kernel put one there, is centuries off.
+        if self.leaving && stamp.wrapping_sub(not_before) < 1 << 40 {
+            return stamp;
+        }
+        // SAFETY: the helper has no conditions.
+        unsafe { bpf_ktime_get_ns() }
     }
 
     /// Notes the current thread, where the kernel tells a packet program.
