@@ -149,9 +149,9 @@ impl Interfaces {
                 return found;
             }
             let segment = self.naming.segment(text);
-            if !self.nodes[node as usize].values.is_empty()
-                && !(matches!(segment, Segment::Literal(_)) && self.naming.is_protected(text))
-            {
+            let is_word = matches!(segment, Segment::Literal(_));
+            let is_leaf = self.nodes[node as usize].values.is_empty();
+            if !(is_leaf || is_word && self.naming.is_protected(text)) {
                 let (typed, extension) = match segment {
                     Segment::Value(kind, extension) => (Some((kind, extension)), extension),
                     Segment::Literal(_) => (None, super::segment::split_extension(text).1),
