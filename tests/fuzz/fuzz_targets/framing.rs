@@ -34,6 +34,10 @@ impl Surroundings for Host<'_> {
         assert_ne!(total, 0);
     }
 
+    fn bodiless(&mut self, stream: &mut Stream) {
+        assert_eq!(stream.heads, stream.done, "a message without a body is complete with its head");
+    }
+
     fn waiting(&mut self) -> bool {
         self.answers & 4 == 0
     }
