@@ -44,7 +44,6 @@ fn wrk_against(nginx: &Nginx, path: &str, headers: &[&str]) -> anyhow::Result<()
     let counters = watch.counters()?;
     // Each reading of nginx's count is itself a request.
     let served = nginx.served()? - before - 1;
-    println!("served {served} captured {captured} {counters:?}");
     assert_eq!(counters.emitted, captured, "{counters:?}");
     assert_eq!(
         counters.ring_full, missing,

@@ -91,7 +91,7 @@ fn connections_beyond_the_bound_are_counted_and_places_are_given_back() -> anyho
 fn a_ring_that_is_half_full_wakes_the_reader() -> anyhow::Result<()> {
     let nginx = Nginx::start(1)?;
     let ports = PortSet::Only(vec![nginx.address.port()]);
-    let mut watch = Watch::with(Options { ports, ring_bytes: 1 << 16, ..Options::default() })?;
+    let watch = Watch::with(Options { ports, ring_bytes: 1 << 16, ..Options::default() })?;
     let mut client = Client::connect(nginx.address)?;
     // The first wait may end at once; a few records are no reason to end another.
     watch.capture.wait(Duration::ZERO);

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr},
     os::unix::net::UnixStream,
     path::PathBuf,
     process::Command,
@@ -82,14 +82,6 @@ impl Nginx {
     /// The url of a path.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
-    }
-
-    /// A new connection.
-    pub(crate) fn connect(&self) -> anyhow::Result<TcpStream> {
-        let stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(super::PATIENCE))?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
     }
 
     pub(crate) fn pid(&self) -> u32 {
