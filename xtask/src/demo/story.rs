@@ -19,7 +19,7 @@ use crate::shell::run;
 const SESSION_IDLE: Duration = Duration::from_secs(2);
 
 /// The share of visits that may be flagged: a caller makes some three, and fewer than one caller in a hundred may be.
-const FALSE_ALARM_RATE: f64 = 0.0003;
+const FALSE_ALARM_RATE: f64 = 0.0005;
 
 /// What happens in all chapters.
 pub(crate) struct Story<'a> {
