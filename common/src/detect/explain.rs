@@ -34,7 +34,9 @@ impl Detector<'_> {
         parts.sort_by(|a, b| b.1.total_cmp(&a.1));
         let total: f64 = parts.iter().map(|(_, amount)| amount).sum();
         let mut view = View { model: self.model, state, unknowns, ended, offending: None };
-        view.offending = parts.first().and_then(|(part, _)| view.most_offending(*part));
+        // Length alone points at no step, but what made the session long may.
+        let telling = parts.iter().find(|(part, _)| *part != Part::Length);
+        view.offending = telling.and_then(|(part, _)| view.most_offending(*part));
         let reasons = parts.iter().filter(|(_, amount)| *amount >= MIN_SHARE * total);
         let first = shown_from(state.history.len(), view.offending);
         let shown = &state.history[first..state.history.len().min(first + SHOWN)];
