@@ -82,7 +82,8 @@ pub(crate) fn refresh(packages: &[&str]) -> Result<()> {
     update()
 }
 
-fn update() -> Result<()> {
+/// Reads the package lists anew.
+pub(crate) fn update() -> Result<()> {
     say("reading apt's package lists");
     run(as_root("apt-get", &[]).args(["update", "--quiet", "--quiet"]).stdout(std::process::Stdio::null()))
 }

@@ -220,19 +220,25 @@ fn install_compiler() -> Result<()> {
     if !apt::usable() {
         bail!("apt is not usable here (it needs root or `sudo -n`)");
     }
-    apt::refresh(&["rustc-web"])?;
+    let mut set = offered();
+    if set.is_none() {
+        // Lists that were never read, or before the release that is wanted.
+        apt::update()?;
+        set = offered();
+    }
+    let set =
+        set.ok_or_else(|| anyhow!("apt offers no rustc with sources of {}.{} or newer", OLDEST.0, OLDEST.1))?;
+    apt::install(&set.each_ref().map(String::as_str))
+}
+
+/// The packages of the first compiler that apt offers and that is new enough: rustc, cargo, sources.
+fn offered() -> Option<[String; 3]> {
+    let new_enough =
+        |package: &String| apt::candidate(package).is_some_and(|version| debian_release(&version) >= OLDEST);
     let mut sets = vec![["rustc-web", "cargo-web", "rust-web-src"].map(String::from)];
     sets.extend(ubuntu_sets());
     sets.push(["rustc", "cargo", "rust-src"].map(String::from));
-    let usable = |set: &&[String; 3]| {
-        set.iter()
-            .all(|package| apt::candidate(package).is_some_and(|version| debian_release(&version) >= OLDEST))
-    };
-    let set = sets
-        .iter()
-        .find(usable)
-        .ok_or_else(|| anyhow!("apt offers no rustc with sources of {}.{} or newer", OLDEST.0, OLDEST.1))?;
-    apt::install(&set.each_ref().map(String::as_str))
+    sets.into_iter().find(|set| set.iter().all(new_enough))
 }
 
 /// Ubuntu names each release: `rustc-1.95`, `cargo-1.95`, `rust-1.95-src`. The newest first.
