@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::shop::{self, Request};
-use crate::support::{SHOP, log, replay, score};
+use crate::support::{SHOP, log, path, replay, score, train};
 
 /// The callers that `replay` finds in a recording, and those that `score` flags.
 fn found(name: &str, requests: &[Request]) -> (BTreeSet<String>, BTreeSet<String>) {
@@ -70,6 +70,22 @@ fn a_loss_on_one_connection_raises_no_finding() {
         }
         left
     });
+}
+
+/// A recording with losses can be learned from, and training says how much of it was not whole.
+#[test]
+fn training_tells_how_much_was_not_captured_whole() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut requests = SHOP.training.clone();
+    let last = requests.len() - 1;
+    requests[last].gap = true;
+    let spool = log::write(dir.path(), "training", "spool", &requests);
+    let model = path(dir.path(), "m.gait");
+    let said = train("spool", &spool, &model);
+    assert!(said.contains("1 of the sessions were not captured whole"), "{said}");
+    let scored = score("spool", &SHOP.today_as("spool"), &model);
+    let missed = |caller: &str| scored.iter().any(|one| one.caller() == caller && !one.anomalous);
+    assert!(!SHOP.abnormal().any(|visit| missed(&visit.caller)));
 }
 
 /// A gap hides what was lost, not what is there.

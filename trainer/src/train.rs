@@ -82,6 +82,8 @@ pub struct Trained {
     pub model: ModelData,
     /// What was read.
     pub report: ReadReport,
+    /// Sessions of which part was not captured, and from which only the order of calls was learned.
+    pub partial: usize,
 }
 
 /// Groups of sessions that are calibrated against models of the others.
@@ -108,7 +110,8 @@ pub fn train(input: &Input, params: &TrainParams) -> Result<Trained> {
         timing,
         ..ModelData::default()
     };
-    Ok(Trained { model: fit(&corpus, &base, params)?, report: survey.report })
+    let partial = corpus.sessions.iter().filter(|session| corpus.has_gap(session)).count();
+    Ok(Trained { model: fit(&corpus, &base, params)?, report: survey.report, partial })
 }
 
 fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {

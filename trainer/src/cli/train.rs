@@ -76,6 +76,12 @@ impl TrainArgs {
             meta.callers,
             trained.model.interfaces.len() - 1
         ));
+        if trained.partial > 0 {
+            note(&format!(
+                "{} of the sessions were not captured whole: their order was learned, not their lengths and counts",
+                trained.partial
+            ));
+        }
         note(&format!("wrote {} ({fingerprint})", self.out.display()));
         Ok(())
     }
