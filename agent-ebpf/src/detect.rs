@@ -136,6 +136,10 @@ fn wait(flow: *mut Flow, direction: u32, stats: Counters) {
 }
 
 /// Begins to follow an HTTP connection, unless a filter or a bound forbids it.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "inlined: a struct of them would be spilled to the small stack"
+)]
 #[inline(always)]
 fn follow(
     ctx: &SkBuffContext,

@@ -320,8 +320,11 @@ impl Surroundings for Http<'_> {
                 if waiting == 0 {
                     place = connection::INLINE;
                 // The connection's own slot is the template; everything that differs is overwritten below.
-                } else if QUEUED.insert(key, &*(&raw const (*c).slot), 0).is_ok() {
-                    place = connection::QUEUE;
+                } else {
+                    let template = &(*c).slot;
+                    if QUEUED.insert(key, template, 0).is_ok() {
+                        place = connection::QUEUE;
+                    }
                 }
             }
             (*c).place = place;
