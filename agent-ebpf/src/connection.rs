@@ -1,6 +1,9 @@
 //! What is kept for a socket, from its first payload to its end.
 
-use aya_ebpf::{bindings::bpf_sock, programs::BtfTracePointContext};
+use aya_ebpf::{
+    bindings::{__sk_buff, bpf_sock},
+    programs::{BtfTracePointContext, SkBuffContext},
+};
 use gait_common::wire::{
     counter,
     exchange::{HEAD_BYTES, ROLE_SERVER, Record},
@@ -8,7 +11,9 @@ use gait_common::wire::{
 };
 
 use crate::atomic;
-use crate::maps::{CONNECTIONS, FLOWS, QUEUED, QueueKey, STASHES, Stats, forget, leave_place, stored};
+use crate::maps::{
+    CONNECTIONS, FLOWS, QUEUED, QueueKey, STASHES, Stats, forget, leave_place, socket, stored,
+};
 
 /// Nothing is known about the connection.
 pub(crate) const UNKNOWN: u32 = 0;
@@ -161,13 +166,28 @@ pub(crate) fn state_changed(ctx: &BtfTracePointContext) {
     }
     let socket: *mut bpf_sock = ctx.arg(0);
     if let Some(connection) = stored(&CONNECTIONS, socket) {
-        end(socket, connection, counter::UNANSWERED);
+        end(socket, connection, false);
     }
 }
 
-/// Counts what was left waiting, by `reason`, and forgets the connection.
+/// Ends the packet's connection; what was left waiting counts as doubled (non-zero) or unanswered.
+///
+/// A function of its own, with the context as its only pointer, so that the verifier looks at it once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn gait_end(skb: *mut __sk_buff, doubled: u32) -> u32 {
+    let socket = socket(&SkBuffContext::new(skb));
+    if !socket.is_null()
+        && let Some(connection) = stored(&CONNECTIONS, socket)
+    {
+        end(socket, connection, doubled != 0);
+    }
+    0
+}
+
+/// Counts what was left waiting and forgets the connection.
 #[inline(always)]
-pub(crate) fn end(socket: *mut bpf_sock, connection: *mut Connection, reason: u32) {
+fn end(socket: *mut bpf_sock, connection: *mut Connection, doubled: bool) {
     let Some(stats) = Stats::here() else { return };
     // SAFETY: the kernel frees the value no sooner than the program has ended.
     let (asked, answered, first, cookie) = unsafe {
@@ -182,7 +202,11 @@ pub(crate) fn end(socket: *mut bpf_sock, connection: *mut Connection, reason: u3
         let ordinal = answered.wrapping_add(i);
         // A request that is in neither place was counted when it found none.
         if first == ordinal as u32 || QUEUED.remove(QueueKey { cookie, ordinal }).is_ok() {
-            stats.add(reason);
+            if doubled {
+                stats.add(counter::DOUBLED);
+            } else {
+                stats.add(counter::UNANSWERED);
+            }
         }
     }
     if let Some(flow) = stored(&FLOWS, socket) {

@@ -3,10 +3,10 @@
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP, bpf_sock},
     helpers::{
-        bpf_get_current_comm, bpf_get_current_pid_tgid,
+        bpf_get_current_pid_tgid,
         generated::{
-            bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_ringbuf_output,
-            bpf_ringbuf_query, bpf_skb_load_bytes, bpf_tcp_sock,
+            bpf_get_current_comm, bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_probe_read_kernel,
+            bpf_ringbuf_output, bpf_ringbuf_query, bpf_skb_load_bytes, bpf_tcp_sock,
         },
     },
     programs::SkBuffContext,
@@ -271,11 +271,13 @@ impl<'a> Http<'a> {
             // SAFETY: as in `copy`.
             unsafe {
                 (*record).thread = thread;
-                (*record).comm = [0; 16];
-                if current_comm_known()
-                    && let Ok(comm) = bpf_get_current_comm()
-                {
-                    (*record).comm = comm;
+                let comm = (&raw mut (*record).comm).cast::<u64>();
+                // Two plain stores, for which the compiler would call a function.
+                comm.write_volatile(0);
+                comm.add(1).write_volatile(0);
+                if current_comm_known() {
+                    // SAFETY: the helper writes sixteen bytes.
+                    bpf_get_current_comm(comm.cast(), 16);
                 }
                 (*record).source = if thread == 0 { 0 } else { SOURCE_SENDER };
             }
@@ -353,7 +355,7 @@ impl Surroundings for Http<'_> {
                 && (*c).slot.record.role == ROLE_CLIENT
                 && SERVED.get(Connection::ends(c)).is_some()
             {
-                connection::end(self.socket, c, counter::DOUBLED);
+                connection::gait_end(self.ctx.skb.skb, 1);
                 return verdict::LAST;
             }
             let ordinal = (*c).answered;
@@ -373,12 +375,12 @@ impl Surroundings for Http<'_> {
                     meaning = verdict::LAST;
                 }
                 // A request that is in neither place was counted when it found none.
-                if (*c).slot.record.ordinal == ordinal as u32 {
-                    self.emit(&raw mut (*c).slot, status, meaning);
-                } else {
-                    let key = QueueKey { cookie: (*c).slot.record.cookie, ordinal };
-                    if let Some(slot) = QUEUED.get_ptr_mut(key) {
-                        self.emit(slot, status, meaning);
+                let key = QueueKey { cookie: (*c).slot.record.cookie, ordinal };
+                let inline = (*c).slot.record.ordinal == ordinal as u32;
+                let slot = if inline { Some(&raw mut (*c).slot) } else { QUEUED.get_ptr_mut(key) };
+                if let Some(slot) = slot {
+                    self.emit(slot, status, meaning);
+                    if !inline {
                         let _ = QUEUED.remove(key);
                     }
                 }

@@ -55,7 +55,7 @@ pub(crate) fn packet(ctx: &SkBuffContext, direction: u32) {
         payload(ctx, socket, connection, &segment, direction, stats);
     }
     if !state_hook() && ends(connection, &segment, direction) {
-        connection::end(socket, connection, counter::UNANSWERED);
+        connection::gait_end(ctx.skb.skb, 0);
     }
 }
 
@@ -125,7 +125,7 @@ fn payload(
     let unproven = unsafe { (*connection).asked == 0 && (*connection).midway == 0 };
     if unproven && http.stream().is_lost() {
         // What looked like the beginning of a request was none.
-        connection::end(socket, connection, counter::UNANSWERED);
+        connection::gait_end(ctx.skb.skb, 0);
         stats.add(counter::MUTED);
     }
 }
@@ -216,7 +216,11 @@ fn place(http: &mut Http<'_>, segment: &Segment, direction: u32) -> bool {
 #[inline(always)]
 fn read(http: &Http<'_>, direction: u32) {
     for _ in 0..SCANS {
-        if gait_step(http.ctx.skb.skb, direction) != event::END {
+        let event = gait_step(http.ctx.skb.skb, direction);
+        if event == event::START {
+            gait_start(http.ctx.skb.skb, direction);
+        }
+        if event != event::END {
             continue;
         }
         // SAFETY: the kernel frees the value no sooner than the program has ended.
@@ -230,7 +234,8 @@ fn read(http: &Http<'_>, direction: u32) {
     }
 }
 
-/// Reads the announced segment of the packet's connection up to the next event, and deals with that; says which it was.
+/// Reads the announced segment of the packet's connection up to the next event, and deals with that unless it is a
+/// message's start; says which it was.
 ///
 /// A function of its own, with the context as its only pointer, so that the verifier looks at it once.
 #[unsafe(no_mangle)]
@@ -239,7 +244,19 @@ extern "C" fn gait_step(skb: *mut __sk_buff, direction: u32) -> u32 {
     let ctx = SkBuffContext::new(skb);
     let Some(mut http) = Http::of(&ctx, direction) else { return event::END };
     let event = http.stream().scan(&mut http);
-    http.stream().handle(event, &mut http)
+    if event == event::START { event } else { http.stream().handle(event, &mut http) }
+}
+
+/// Deals with a message's start.
+///
+/// A function of its own for the same reason as [`gait_step`], and because the two together need more stack than a
+/// kernel before 6.10 gives.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn gait_start(skb: *mut __sk_buff, direction: u32) -> u32 {
+    let ctx = SkBuffContext::new(skb);
+    let Some(mut http) = Http::of(&ctx, direction) else { return event::END };
+    http.stream().handle(event::START, &mut http)
 }
 
 /// Announces what waits in the stash of the packet's connection; 0 if nothing does.

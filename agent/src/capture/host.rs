@@ -28,6 +28,8 @@ pub struct Missing {
     pub reason: String,
 }
 
+const CURRENT_COMM: &str = "bpf_get_current_comm in cgroup_skb programs";
+
 impl Features {
     pub(super) fn new() -> Self {
         Self { receive: true, state: true, current_thread: true, missing: Vec::new() }
@@ -58,15 +60,13 @@ impl Features {
     }
 
     pub(super) fn lacks_current_comm(&mut self, reason: &str) {
-        self.lacks(
-            "bpf_get_current_comm in cgroup_skb programs",
-            "the name of a sending thread is read from /proc, if it still runs",
-            reason,
-        );
+        self.lacks(CURRENT_COMM, "the name of a sending thread is read from /proc, if it still runs", reason);
     }
 
     pub(super) fn lacks_current_thread(&mut self, reason: &str) {
         self.current_thread = false;
+        // Without the thread, its name is not missed.
+        self.missing.retain(|missing| missing.what != CURRENT_COMM);
         self.lacks(
             "bpf_get_current_pid_tgid in cgroup_skb programs",
             "the process is asked of sock_diag where the receiving thread is unknown",
