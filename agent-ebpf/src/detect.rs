@@ -47,7 +47,7 @@ pub(crate) fn segment(
 ) -> bool {
     // SAFETY: the kernel frees the value no sooner than the program has ended.
     let first = unsafe { (*flow).segments == 0 };
-    let begun = first && early::take(ctx, socket, segment, direction);
+    let begun = first && early::take(ctx, socket, segment, direction, stats);
     let role = match kind(ctx, segment) {
         _ if begun => ROLE_SERVER,
         Kind::Request => {

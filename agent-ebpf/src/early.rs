@@ -11,12 +11,12 @@ use aya_ebpf::{
     maps::{Array, LruHashMap, PerCpuArray},
     programs::SkBuffContext,
 };
-use gait_common::wire::stream;
+use gait_common::wire::{counter, stream};
 
 use crate::{
     bound,
     connection::Tuple,
-    maps::raw,
+    maps::{Counters, raw},
     packet::{EGRESS, Segment, addresses},
     reorder,
 };
@@ -63,7 +63,7 @@ fn ends(ctx: &SkBuffContext, segment: &Segment, direction: u32) -> Option<Tuple>
 
 /// Keeps a payload that arrives at a listening socket.
 #[inline(always)]
-pub(crate) fn keep(ctx: &SkBuffContext, segment: &Segment, direction: u32) {
+pub(crate) fn keep(ctx: &SkBuffContext, segment: &Segment, direction: u32, stats: Counters) {
     let (Some(draft), Some(ever)) = (EARLY_DRAFT.get_ptr_mut(0), EARLY_EVER.get_ptr_mut(0)) else { return };
     let Some(ends) = ends(ctx, segment, direction) else { return };
     if segment.len == 0 || segment.len > KEPT {
@@ -77,6 +77,10 @@ pub(crate) fn keep(ctx: &SkBuffContext, segment: &Segment, direction: u32) {
         let to = (&raw mut (*draft).data).cast();
         if bpf_skb_load_bytes(raw(ctx), segment.payload, to, len) == 0 {
             *ever = 1;
+            // Sent again, it is the same one.
+            if EARLY.get_ptr(ends).is_none() {
+                stats.add(counter::EARLY_KEPT);
+            }
             let _ = EARLY.insert(ends, &*draft, 0);
         }
     }
@@ -84,7 +88,13 @@ pub(crate) fn keep(ctx: &SkBuffContext, segment: &Segment, direction: u32) {
 
 /// Moves the first payload of a new socket to its stash. Says whether it begins the stream with a request.
 #[inline(always)]
-pub(crate) fn take(ctx: &SkBuffContext, socket: *mut bpf_sock, segment: &Segment, direction: u32) -> bool {
+pub(crate) fn take(
+    ctx: &SkBuffContext,
+    socket: *mut bpf_sock,
+    segment: &Segment,
+    direction: u32,
+    stats: Counters,
+) -> bool {
     if EARLY_EVER.get(0).is_none_or(|&ever| ever == 0) {
         return false;
     }
@@ -110,6 +120,7 @@ pub(crate) fn take(ctx: &SkBuffContext, socket: *mut bpf_sock, segment: &Segment
         moved && ahead == 0 && request
     };
     let _ = EARLY.remove(ends);
+    stats.add(counter::EARLY_TAKEN);
     begins
 }
 

@@ -71,11 +71,11 @@ extern "C" fn gait_detect(skb: *mut __sk_buff, direction: u32) -> u32 {
         return 0;
     }
     let Some(segment) = packet::parse(&ctx) else { return 0 };
+    let Some(stats) = Stats::here() else { return 0 };
     if early::listens(socket) {
-        early::keep(&ctx, &segment, direction);
+        early::keep(&ctx, &segment, direction, stats);
         return 0;
     }
-    let Some(stats) = Stats::here() else { return 0 };
     let Some(flow) = stored_or_new(&FLOWS, socket) else { return 0 };
     u32::from(detect::segment(&ctx, socket, flow, &segment, direction, stats))
 }

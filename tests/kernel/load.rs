@@ -49,8 +49,11 @@ fn wrk_against(nginx: &Nginx, path: &str, headers: &[&str]) -> anyhow::Result<()
         counters.ring_full, missing,
         "gaps in the numbers are the records a ring refused: {counters:?}"
     );
-    // wrk ends in the middle of things: nginx may drop a request whose client has gone.
-    assert_eq!(captured + counters.lost() + counters.unpaired, served, "{counters:?}");
+    // wrk ends in the middle of things: what it no longer waits for is counted too, and nginx may have served it.
+    let sure = captured + counters.lost() + counters.unpaired;
+    let cut_off = counters.unanswered + counters.early_kept - counters.early_taken;
+    assert!(cut_off <= 64, "more than wrk's connections were cut off: {counters:?}");
+    assert!((sure..=sure + cut_off).contains(&served), "served {served}: {counters:?}");
     assert!(captured as f64 >= served as f64 * 0.999, "captured {captured} of {served}: {counters:?}");
     Ok(())
 }

@@ -70,6 +70,10 @@ counters! {
     upgraded = UPGRADED,
     /// Exchanges of a client end left out because the server end is captured here too.
     doubled = DOUBLED,
+    /// First payloads kept because they arrived before their connection had a socket.
+    early_kept = EARLY_KEPT,
+    /// Those of them that found their socket.
+    early_taken = EARLY_TAKEN,
 }
 
 impl Counters {

@@ -45,5 +45,9 @@ pub const FILTERED: u32 = 18;
 pub const UPGRADED: u32 = 19;
 /// Exchanges of a client end left out because the server end is captured here too.
 pub const DOUBLED: u32 = 20;
+/// First payloads kept because they arrived before their connection had a socket.
+pub const EARLY_KEPT: u32 = 21;
+/// Those of them that found their socket; the others' connections ended, or too many waited.
+pub const EARLY_TAKEN: u32 = 22;
 /// Number of counters.
-pub const COUNT: u32 = 21;
+pub const COUNT: u32 = 23;
