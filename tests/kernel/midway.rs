@@ -40,12 +40,15 @@ fn an_agent_that_starts_in_the_middle_of_a_download() -> anyhow::Result<()> {
 
 #[test]
 fn a_response_whose_request_came_before_the_agent_is_unpaired() -> anyhow::Result<()> {
-    let server = Server::script("python3", "peculiar.py", &[])?;
+    let dir = tempfile::tempdir()?;
+    let release = dir.path().join("release");
+    let server = Server::script("python3", "peculiar.py", &[&release.display().to_string()])?;
     let mut client = Client::connect(server.address)?;
     let turn = turn();
-    client.send(&get("/slow"))?;
+    client.send(&get("/held"))?;
     let ports = PortSet::Only(vec![server.port()]);
     let mut watch = Watch::in_turn(turn, Options { ports, ..Options::default() })?;
+    std::fs::write(&release, "")?;
     client.read_until("hello", 1)?;
     until("the response to be seen", || Ok(watch.counters()?.unpaired == 1))?;
     client.ask(&get("/after"), "hello")?;

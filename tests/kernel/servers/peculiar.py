@@ -1,5 +1,6 @@
-"""Legal but unusual HTTP, by target: `peculiar.py PORT`. One thread per connection, on every address of the host."""
+"""Legal but unusual HTTP, by target: `peculiar.py PORT [FILE]`. One thread per connection, on every address of the host."""
 
+import os
 import socket
 import sys
 import threading
@@ -56,8 +57,10 @@ def serve(connection):
         elif target == b"/never":
             time.sleep(0.05)
             return
-        elif target == b"/slow":
-            time.sleep(4)
+        elif target == b"/held":
+            # Until the test says so: a fixed time would be too short on a busy machine.
+            while not os.path.exists(sys.argv[2]):
+                time.sleep(0.01)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
         else:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
