@@ -84,15 +84,7 @@ impl Pipeline {
             } else {
                 self.funnel.named += 1;
             }
-            let step = Step {
-                interface: named.id,
-                status: call.status,
-                gap: call.gap,
-                parallel: false,
-                start: call.start,
-                end: call.end(),
-                value: named.value,
-            };
+            let step = Step::new(call, named);
             self.sequencer.push(call.caller, call.process, step, &mut self.judge);
         }
         out.append(&mut self.judge.findings);

@@ -11,8 +11,8 @@ use std::collections::{HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::{Nanos, Process};
-use crate::interface::InterfaceId;
+use crate::call::{Call, Nanos, Process};
+use crate::interface::{InterfaceId, Named};
 
 /// One second.
 pub const SECOND: Nanos = 1_000_000_000;
@@ -49,6 +49,21 @@ pub struct Step {
     pub end: Nanos,
     /// Hash of the values in the path, 0 for none.
     pub value: u64,
+}
+
+impl Step {
+    /// The step of a call that was named.
+    pub fn new(call: &Call<'_>, named: Named) -> Self {
+        Self {
+            interface: named.id,
+            status: call.status,
+            gap: call.gap,
+            parallel: false,
+            start: call.start,
+            end: call.end(),
+            value: named.value,
+        }
+    }
 }
 
 /// Who a session belongs to.

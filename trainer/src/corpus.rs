@@ -208,15 +208,7 @@ fn name(interfaces: &Interfaces, call: &Call<'_>, scratch: &mut String, unknowns
     if named.id == NEW {
         unknowns.remember(named.value, call);
     }
-    Step {
-        interface: named.id,
-        status: call.status,
-        gap: call.gap,
-        parallel: false,
-        start: call.start,
-        end: call.end(),
-        value: named.value,
-    }
+    Step::new(call, named)
 }
 
 fn intern(index: &mut HashMap<Box<str>, u32>, names: &mut Vec<Box<str>>, name: &str) -> u32 {
