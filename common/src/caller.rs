@@ -5,7 +5,7 @@
 //! every access log holds them anyway.
 
 use std::fmt::{self, Write as _};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use base64::Engine as _;
@@ -111,7 +111,7 @@ impl CallerNamer {
                 return;
             }
         }
-        push_display(out, peer);
+        push_address(out, peer);
     }
 
     fn try_identity(
@@ -139,13 +139,13 @@ impl CallerNamer {
             }
             Identity::ForwardedFor => match self.forwarded_for(headers, peer) {
                 Some(address) => {
-                    push_display(out, address);
+                    push_address(out, address);
                     true
                 }
                 None => false,
             },
             Identity::Address => {
-                push_display(out, peer);
+                push_address(out, peer);
                 true
             }
         }
@@ -229,6 +229,29 @@ fn strip_scheme<'a>(header: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     start.eq_ignore_ascii_case(scheme).then(|| rest.trim_ascii())
 }
 
+/// Writes an address as its `Display` does; in the common case without the formatting machinery, which would be a third
+/// of the agent's work per call.
+pub fn push_address(out: &mut String, address: IpAddr) {
+    let IpAddr::V4(v4) = address else { return push_display(out, address) };
+    let mut buffer = itoa::Buffer::new();
+    for (at, octet) in v4.octets().into_iter().enumerate() {
+        if at > 0 {
+            out.push('.');
+        }
+        out.push_str(buffer.format(octet));
+    }
+}
+
+/// Writes an address and a port as their `Display` does, with the same haste.
+pub fn push_socket_address(out: &mut String, address: SocketAddr) {
+    if address.is_ipv6() {
+        return push_display(out, address);
+    }
+    push_address(out, address.ip());
+    out.push(':');
+    out.push_str(itoa::Buffer::new().format(address.port()));
+}
+
 fn push_display(out: &mut String, value: impl fmt::Display) {
     // Writing to a String cannot fail.
     let _ = write!(out, "{value}");
@@ -288,6 +311,20 @@ mod tests {
         assert_eq!(name(&["forwarded-for"], true, &headers, "10.0.0.2"), "9.9.9.9");
         assert_eq!(name(&["forwarded-for"], true, &headers, "::ffff:10.0.0.2"), "9.9.9.9");
         assert_eq!(name(&["forwarded-for"], true, &headers, "8.8.8.8"), "8.8.8.8");
+    }
+
+    #[test]
+    fn addresses_are_written_as_display_writes_them() {
+        let mut out = String::new();
+        for text in ["0.0.0.0:0", "10.99.100.255:65535", "[::1]:80", "[::ffff:1.2.3.4]:1", "[fe80::1%3]:9"] {
+            let address: SocketAddr = text.parse().expect("socket address");
+            out.clear();
+            push_socket_address(&mut out, address);
+            assert_eq!(out, address.to_string());
+            out.clear();
+            push_address(&mut out, address.ip());
+            assert_eq!(out, address.ip().to_string());
+        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Collects calls as columns.
 
-use std::fmt::{Display, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 
 use super::{ZONE, schema};
 use crate::call::Call;
+use crate::caller::{push_address, push_socket_address};
 
 /// What the spool keeps of an exchange besides the call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Extra<'a> {
 pub struct Rows {
     schema: SchemaRef,
     len: usize,
+    /// An address on its way into its column.
+    text: String,
     start: TimestampMicrosecondBuilder,
     duration: Int64Builder,
     method: StringBuilder,
@@ -55,6 +57,7 @@ impl Default for Rows {
         Self {
             schema: schema(),
             len: 0,
+            text: String::new(),
             start: TimestampMicrosecondBuilder::new(),
             duration: Int64Builder::new(),
             method: StringBuilder::new(),
@@ -100,8 +103,8 @@ impl Rows {
         self.gap.append_value(call.gap);
         self.interrupted.append_value(extra.interrupted);
         self.role.append_value(extra.role);
-        append_display(&mut self.local, extra.local);
-        append_display(&mut self.peer, extra.peer);
+        append_written(&mut self.local, &mut self.text, extra.local, push_socket_address);
+        append_written(&mut self.peer, &mut self.text, extra.peer, push_address);
         self.cgroup.append_value(int64(extra.cgroup));
     }
 
@@ -136,10 +139,15 @@ fn int64(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn append_display(column: &mut StringBuilder, value: Option<impl Display>) {
+fn append_written<T>(
+    column: &mut StringBuilder,
+    text: &mut String,
+    value: Option<T>,
+    write: fn(&mut String, T),
+) {
+    text.clear();
     if let Some(value) = value {
-        // Writing into memory cannot fail; the text becomes a value with the append below.
-        let _ = write!(column, "{value}");
+        write(text, value);
     }
-    column.append_value("");
+    column.append_value(text);
 }
