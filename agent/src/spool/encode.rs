@@ -9,7 +9,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 /// zstd's level: 3 packs nearly as well as the levels above it at a fraction of their time.
@@ -73,6 +73,12 @@ fn properties() -> Result<WriterProperties> {
         .set_created_by(concat!("gait-agent ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(vec![KeyValue::new(VERSION_KEY.to_owned(), VERSION.to_owned())]))
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?));
+    // Readers choose files by time; the least and greatest text of a file tells nobody anything, and costs as much to
+    // find as the text costs to encode.
+    properties = properties.set_statistics_enabled(EnabledStatistics::None).set_column_statistics_enabled(
+        ColumnPath::from(column::START),
+        EnabledStatistics::Chunk,
+    );
     // Text repeats and is kept as a dictionary, the default. Times do not, but lie close to each other.
     for name in [column::START, column::DURATION] {
         let path = ColumnPath::from(name);

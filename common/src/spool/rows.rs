@@ -7,7 +7,7 @@ use arrow_array::builder::{
     BooleanBuilder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::ArrowError;
 
 use super::{ZONE, schema};
 use crate::call::Call;
@@ -29,9 +29,8 @@ pub struct Extra<'a> {
 }
 
 /// Rows on their way into the spool.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Rows {
-    schema: SchemaRef,
     len: usize,
     /// An address on its way into its column.
     text: String,
@@ -50,31 +49,6 @@ pub struct Rows {
     local: StringBuilder,
     peer: StringBuilder,
     cgroup: Int64Builder,
-}
-
-impl Default for Rows {
-    fn default() -> Self {
-        Self {
-            schema: schema(),
-            len: 0,
-            text: String::new(),
-            start: TimestampMicrosecondBuilder::new(),
-            duration: Int64Builder::new(),
-            method: StringBuilder::new(),
-            host: StringBuilder::new(),
-            target: StringBuilder::new(),
-            status: Int32Builder::new(),
-            caller: StringBuilder::new(),
-            pid: Int32Builder::new(),
-            comm: StringBuilder::new(),
-            gap: BooleanBuilder::new(),
-            interrupted: BooleanBuilder::new(),
-            role: StringBuilder::new(),
-            local: StringBuilder::new(),
-            peer: StringBuilder::new(),
-            cgroup: Int64Builder::new(),
-        }
-    }
 }
 
 impl Rows {
@@ -131,7 +105,7 @@ impl Rows {
             Arc::new(self.peer.finish()),
             Arc::new(self.cgroup.finish()),
         ];
-        RecordBatch::try_new(Arc::clone(&self.schema), columns)
+        RecordBatch::try_new(schema(), columns)
     }
 }
 
