@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use crate::shell::{cargo, output, root, run, say, which};
+use crate::shell::{cargo, output, root, run, say, target_dir, which};
 use crate::{apt, build, test, toolchain};
 
 /// One step: its name and what it does.
@@ -15,6 +15,7 @@ const STEPS: &[Step] = &[
     ("toolchain", prepare),
     ("clippy", clippy),
     ("clippy-kernel-side", clippy_kernel_side),
+    ("fuzz-targets", fuzz_targets),
     ("documentation", documentation),
     ("dependencies", dependencies),
     ("tests", tests),
@@ -79,6 +80,15 @@ fn clippy_kernel_side() -> Result<()> {
         }
         None => say("this compiler comes without clippy: only its own warnings are checked"),
     }
+    run(&mut command)
+}
+
+/// The fuzz targets are a workspace of their own, which nothing else would notice to be broken.
+fn fuzz_targets() -> Result<()> {
+    apt::ensure(&[apt::need("c++", "g++")])?;
+    let mut command = cargo();
+    command.args(["clippy", "--locked", "--manifest-path"]).arg(root().join("tests/fuzz/Cargo.toml"));
+    command.arg("--target-dir").arg(target_dir().join("fuzz")).args(["--", "-D", "warnings"]);
     run(&mut command)
 }
 

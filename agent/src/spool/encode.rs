@@ -75,10 +75,9 @@ fn properties() -> Result<WriterProperties> {
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?));
     // Readers choose files by time; the least and greatest text of a file tells nobody anything, and costs as much to
     // find as the text costs to encode.
-    properties = properties.set_statistics_enabled(EnabledStatistics::None).set_column_statistics_enabled(
-        ColumnPath::from(column::START),
-        EnabledStatistics::Chunk,
-    );
+    properties = properties
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_column_statistics_enabled(ColumnPath::from(column::START), EnabledStatistics::Chunk);
     // Text repeats and is kept as a dictionary, the default. Times do not, but lie close to each other.
     for name in [column::START, column::DURATION] {
         let path = ColumnPath::from(name);

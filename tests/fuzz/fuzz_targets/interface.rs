@@ -15,7 +15,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     gait_fuzz::learned_names_are_known(&calls);
 
     let names: Vec<String> = [NEW_NAME].into_iter().chain(text.lines()).map(str::to_owned).collect();
-    let naming = Naming { host: text.len() % 2 == 0, ..Naming::default() };
+    let naming = Naming { host: text.len().is_multiple_of(2), ..Naming::default() };
     let Ok(interfaces) = Interfaces::new(&names, naming) else { return };
     let (mut scratch, mut unknowns) = (String::new(), Unknowns::default());
     for call in &calls {
