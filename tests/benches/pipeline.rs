@@ -130,11 +130,8 @@ fn model() -> Result<Arc<Model>> {
         )?;
     }
     log.flush()?;
-    let input = Input {
-        paths: vec![log.path().display().to_string()],
-        format: Format::Calls,
-        options: ingest::Options::default(),
-    };
+    let paths = vec![log.path().display().to_string()];
+    let input = Input::new(paths, Format::Calls, ingest::Options::default());
     let trained = train(&input, &TrainParams { session_idle: 10 * SECOND, ..TrainParams::default() })?;
     Ok(Arc::new(Model::new(trained.model)?))
 }

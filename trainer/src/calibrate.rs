@@ -41,8 +41,19 @@ impl Judged {
     }
 }
 
-/// The calibration for what held-out sessions showed.
-pub fn calibrate(judged: &[Judged], false_alarm_rate: f64) -> CalibrationData {
+/// What the sessions showed while they were held out; the threshold was read off it, and the report draws it.
+#[derive(Clone, Debug, Default)]
+pub struct HeldOut {
+    /// The sessions' places in the corpus.
+    pub sessions: Vec<usize>,
+    /// Each session's evidence, by a model of the other folds.
+    pub evidence: Vec<Evidence>,
+    /// Each session's score, by a calibration of the other folds.
+    pub scores: Vec<f32>,
+}
+
+/// The calibration for what held-out sessions showed, and that.
+pub fn calibrate(judged: &[Judged], false_alarm_rate: f64) -> (CalibrationData, HeldOut) {
     let (step_mean, step_deviation) = step_surprise(judged);
     let uncalibrated = CalibrationData { step_mean, step_deviation, ..CalibrationData::default() };
     let evidence: Vec<Evidence> = judged
@@ -80,7 +91,8 @@ pub fn calibrate(judged: &[Judged], false_alarm_rate: f64) -> CalibrationData {
     data.score = Tail::fit(&scores, LEAST_SCORE_SCALE);
     data.threshold =
         f64::from(Tail::quantile(&scores, false_alarm_rate, LEAST_SCORE_SCALE)).max(f64::MIN_POSITIVE);
-    data
+    let sessions = judged.iter().map(|judged| judged.session).collect();
+    (data, HeldOut { sessions, evidence, scores })
 }
 
 /// The amounts, none above what two witnesses reach: how far a single caller went says nothing about how far normal ones

@@ -83,7 +83,7 @@ impl InputArgs {
     fn input(&self, paths: &[String]) -> Input {
         let options =
             Options { max_malformed: self.max_malformed, forwarded: self.forwarded, ..Options::default() };
-        Input { paths: paths.to_vec(), format: self.format, options }
+        Input::new(paths.to_vec(), self.format, options)
     }
 }
 

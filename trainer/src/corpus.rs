@@ -4,6 +4,7 @@
 //! time (files of several hosts overlap) and runs them through the same [`Sequencer`] the agent uses.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use anyhow::{Result, bail};
 use gait_common::call::{Call, Nanos, Process};
@@ -22,12 +23,31 @@ pub struct Input {
     pub format: Format,
     /// Bounds of reading.
     pub options: ingest::Options,
+    /// The part that is taken: times of calls (Unix, ns), or where sessions are ready-made their places from 0.
+    pub window: Range<u64>,
 }
 
 impl Input {
-    fn read(&self, mut each: impl FnMut(Record<'_>)) -> Result<ReadReport> {
+    /// All of an input.
+    pub fn new(paths: Vec<String>, format: Format, options: ingest::Options) -> Self {
+        Self { paths, format, options, window: 0..u64::MAX }
+    }
+
+    /// Hands on each record of the window, with its time or place.
+    pub(crate) fn read(&self, mut each: impl FnMut(Record<'_>, u64)) -> Result<ReadReport> {
+        let mut sessions = 0;
         ingest::read(&self.paths, self.format, &self.options, &mut |record, _| {
-            each(record);
+            let at = match &record {
+                Record::Call(call) => call.start,
+                Record::Interruption(time) => *time,
+                Record::Sequence { .. } => {
+                    sessions += 1;
+                    sessions - 1
+                }
+            };
+            if self.window.contains(&at) {
+                each(record, at);
+            }
             Ok(())
         })
     }
@@ -42,9 +62,9 @@ pub struct Session {
     /// Place of its caller in [`Corpus::callers`]; for ready-made sequences, of its id.
     pub caller: u32,
     /// Its steps' range in [`Corpus::steps`].
-    steps: std::ops::Range<usize>,
+    steps: Range<usize>,
     /// Its operations' ends, as a range in [`Corpus::operations`].
-    operations: std::ops::Range<usize>,
+    operations: Range<usize>,
     /// It was seen from its beginning to its end.
     pub complete: bool,
 }
@@ -128,7 +148,7 @@ pub struct Survey {
 /// When the input cannot be read.
 pub fn survey(input: &Input, naming: &Naming, explicit: &[String]) -> Result<Survey> {
     let mut learner = Learner::new(naming.clone(), explicit.to_vec());
-    let report = input.read(|record| match record {
+    let report = input.read(|record, _| match record {
         Record::Call(call) => learner.observe(&call),
         Record::Sequence { tokens, .. } => tokens.into_iter().for_each(|token| learner.observe_token(token)),
         Record::Interruption(_) => {}
@@ -154,7 +174,7 @@ pub fn collect(input: &Input, interfaces: &Interfaces, timing: Choice) -> Result
     let mut index: HashMap<Box<str>, u32> = HashMap::new();
     let (mut rows, mut scratch): (Vec<Row>, _) = (Vec::new(), String::new());
     let mut steps = Vec::new();
-    input.read(|record| match record {
+    input.read(|record, _| match record {
         Record::Call(call) => {
             let caller = intern(&mut index, &mut corpus.callers, call.caller);
             rows.push(Row {

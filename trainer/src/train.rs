@@ -11,7 +11,7 @@ use gait_common::model::{Meta, Model, ModelData};
 use gait_common::sequence::{SECOND, Timing};
 use rayon::prelude::*;
 
-use crate::calibrate::{self, Judged};
+use crate::calibrate::{self, HeldOut, Judged};
 use crate::corpus::{self, Choice, Corpus, Input, Session};
 use crate::counts;
 use crate::ingest::ReadReport;
@@ -84,6 +84,10 @@ pub struct Trained {
     pub report: ReadReport,
     /// Sessions of which part was not captured, and from which only the order of calls was learned.
     pub partial: usize,
+    /// The sessions it was learned from.
+    pub corpus: Corpus,
+    /// What they showed while they were held out.
+    pub held_out: HeldOut,
 }
 
 /// Groups of sessions that are calibrated against models of the others.
@@ -111,7 +115,8 @@ pub fn train(input: &Input, params: &TrainParams) -> Result<Trained> {
         ..ModelData::default()
     };
     let partial = corpus.sessions.iter().filter(|session| corpus.has_gap(session)).count();
-    Ok(Trained { model: fit(&corpus, &base, params)?, report: survey.report, partial })
+    let (model, held_out) = fit(&corpus, &base, params)?;
+    Ok(Trained { model, report: survey.report, partial, corpus, held_out })
 }
 
 fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {
@@ -135,7 +140,7 @@ fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {
 }
 
 /// Learns from all sessions and calibrates on folds.
-fn fit(corpus: &Corpus, base: &ModelData, params: &TrainParams) -> Result<ModelData> {
+fn fit(corpus: &Corpus, base: &ModelData, params: &TrainParams) -> Result<(ModelData, HeldOut)> {
     let folds: Vec<usize> = corpus
         .sessions
         .iter()
@@ -145,8 +150,9 @@ fn fit(corpus: &Corpus, base: &ModelData, params: &TrainParams) -> Result<ModelD
     let judged = cross_judge(corpus, base, &folds, &backoff, params)?;
     let all: Vec<usize> = (0..corpus.sessions.len()).collect();
     let mut model = learn(corpus, base, &all, &backoff, params)?;
-    model.calibration = calibrate::calibrate(&judged, params.false_alarm_rate);
-    Ok(model)
+    let (calibration, held_out) = calibrate::calibrate(&judged, params.false_alarm_rate);
+    model.calibration = calibration;
+    Ok((model, held_out))
 }
 
 /// Judges each session by a model of those in the other folds.
