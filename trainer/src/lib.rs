@@ -9,6 +9,7 @@ pub mod cli;
 pub mod corpus;
 pub mod counts;
 pub mod evaluate;
+pub mod groups;
 pub mod ingest;
 pub mod inspect;
 pub mod markov;

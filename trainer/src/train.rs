@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use crate::calibrate::{self, HeldOut, Judged};
 use crate::corpus::{self, Choice, Corpus, Input, Session};
 use crate::counts;
+use crate::groups::GroupsReport;
 use crate::ingest::ReadReport;
 use crate::markov::Counter;
 use crate::patterns::{self, PatternParams};
@@ -88,6 +89,8 @@ pub struct Trained {
     pub corpus: Corpus,
     /// What they showed while they were held out.
     pub held_out: HeldOut,
+    /// How the callers were grouped; none when too few of them came back.
+    pub groups: Option<GroupsReport>,
 }
 
 /// Groups of sessions that are calibrated against models of the others.
@@ -116,7 +119,7 @@ pub fn train(input: &Input, params: &TrainParams) -> Result<Trained> {
     };
     let partial = corpus.sessions.iter().filter(|session| corpus.has_gap(session)).count();
     let (model, held_out) = fit(&corpus, &base, params)?;
-    Ok(Trained { model, report: survey.report, partial, corpus, held_out })
+    Ok(Trained { model, report: survey.report, partial, corpus, held_out, groups: None })
 }
 
 fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {
