@@ -2,6 +2,8 @@
 
 use gait_common::interface::InterfaceId;
 
+pub mod kmeans;
+
 /// What was found while the callers were grouped: for the report, not for detection.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupsReport {
