@@ -3,10 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use arrow_array::builder::{
-    BooleanBuilder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
-};
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
 use super::{ZONE, schema};
@@ -28,100 +27,146 @@ pub struct Extra<'a> {
     pub cgroup: u64,
 }
 
-/// Rows on their way into the spool.
+/// Rows on their way into the spool. Plain vectors, not arrow's builders: no column holds nulls, and a row is a dozen
+/// appends on the agent's busiest path.
 #[derive(Debug, Default)]
 pub struct Rows {
-    len: usize,
-    /// An address on its way into its column.
-    text: String,
-    start: TimestampMicrosecondBuilder,
-    duration: Int64Builder,
-    method: StringBuilder,
-    host: StringBuilder,
-    target: StringBuilder,
-    status: Int32Builder,
-    caller: StringBuilder,
-    pid: Int32Builder,
-    comm: StringBuilder,
-    gap: BooleanBuilder,
-    interrupted: BooleanBuilder,
-    role: StringBuilder,
-    local: StringBuilder,
-    peer: StringBuilder,
-    cgroup: Int64Builder,
+    start: Vec<i64>,
+    duration: Vec<i64>,
+    method: Texts,
+    host: Texts,
+    target: Texts,
+    status: Vec<i32>,
+    caller: Texts,
+    pid: Vec<i32>,
+    comm: Texts,
+    gap: Vec<bool>,
+    interrupted: Vec<bool>,
+    role: Texts,
+    local: Written<SocketAddr>,
+    peer: Written<IpAddr>,
+    cgroup: Vec<i64>,
 }
 
 impl Rows {
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.len
+        self.start.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.start.is_empty()
     }
 
     /// Adds a row. Numbers that the schema cannot hold become its largest.
     pub fn push(&mut self, call: &Call<'_>, extra: &Extra<'_>) {
-        self.len += 1;
-        self.start.append_value(int64(call.start / 1000));
-        self.duration.append_value(int64(call.duration / 1000));
-        self.method.append_value(call.method);
-        self.host.append_value(call.host);
-        self.target.append_value(call.target);
-        self.status.append_value(i32::from(call.status));
-        self.caller.append_value(call.caller);
-        self.pid.append_value(i32::try_from(call.process.pid).unwrap_or(i32::MAX));
-        self.comm.append_value(call.process.comm);
-        self.gap.append_value(call.gap);
-        self.interrupted.append_value(extra.interrupted);
-        self.role.append_value(extra.role);
-        append_written(&mut self.local, &mut self.text, extra.local, push_socket_address);
-        append_written(&mut self.peer, &mut self.text, extra.peer, push_address);
-        self.cgroup.append_value(int64(extra.cgroup));
+        self.start.push(int64(call.start / 1000));
+        self.duration.push(int64(call.duration / 1000));
+        self.method.push(call.method);
+        self.host.push(call.host);
+        self.target.push(call.target);
+        self.status.push(i32::from(call.status));
+        self.caller.push(call.caller);
+        self.pid.push(i32::try_from(call.process.pid).unwrap_or(i32::MAX));
+        self.comm.push(call.process.comm);
+        self.gap.push(call.gap);
+        self.interrupted.push(extra.interrupted);
+        self.role.push(extra.role);
+        self.local.push(extra.local, push_socket_address);
+        self.peer.push(extra.peer, push_address);
+        self.cgroup.push(int64(extra.cgroup));
     }
 
     /// Takes the rows out as one batch of the schema.
     ///
     /// # Errors
-    /// Never with rows that [`push`](Self::push) added: the columns are as long as each other.
+    /// When a column's text is longer than its offsets can say (2 GiB): hand the rows over in batches.
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
-        self.len = 0;
+        let start = PrimitiveArray::<TimestampMicrosecondType>::from(take(&mut self.start));
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.start.finish().with_timezone(ZONE)),
-            Arc::new(self.duration.finish()),
-            Arc::new(self.method.finish()),
-            Arc::new(self.host.finish()),
-            Arc::new(self.target.finish()),
-            Arc::new(self.status.finish()),
-            Arc::new(self.caller.finish()),
-            Arc::new(self.pid.finish()),
-            Arc::new(self.comm.finish()),
-            Arc::new(self.gap.finish()),
-            Arc::new(self.interrupted.finish()),
-            Arc::new(self.role.finish()),
-            Arc::new(self.local.finish()),
-            Arc::new(self.peer.finish()),
-            Arc::new(self.cgroup.finish()),
+            Arc::new(start.with_timezone(ZONE)),
+            numbers::<Int64Type>(&mut self.duration),
+            self.method.finish()?,
+            self.host.finish()?,
+            self.target.finish()?,
+            numbers::<Int32Type>(&mut self.status),
+            self.caller.finish()?,
+            numbers::<Int32Type>(&mut self.pid),
+            self.comm.finish()?,
+            Arc::new(BooleanArray::from(take(&mut self.gap))),
+            Arc::new(BooleanArray::from(take(&mut self.interrupted))),
+            self.role.finish()?,
+            self.local.texts.finish()?,
+            self.peer.texts.finish()?,
+            numbers::<Int64Type>(&mut self.cgroup),
         ];
         RecordBatch::try_new(schema(), columns)
     }
 }
 
-fn int64(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
+/// A column of texts: all of them one after the other, and where each ends.
+#[derive(Debug, Default)]
+struct Texts {
+    text: Vec<u8>,
+    ends: Vec<i32>,
 }
 
-fn append_written<T>(
-    column: &mut StringBuilder,
-    text: &mut String,
-    value: Option<T>,
-    write: fn(&mut String, T),
-) {
-    text.clear();
-    if let Some(value) = value {
-        write(text, value);
+impl Texts {
+    fn push(&mut self, text: &str) {
+        self.text.extend_from_slice(text.as_bytes());
+        // Past 2 GiB the ends no longer ascend, which `finish` refuses.
+        self.ends.push(self.text.len() as i32);
     }
-    column.append_value(text);
+
+    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        let text = take(&mut self.text);
+        let mut offsets = Vec::with_capacity(self.ends.len() + 1);
+        offsets.push(0);
+        offsets.append(&mut self.ends);
+        if !offsets.is_sorted() {
+            return Err(ArrowError::OffsetOverflowError(text.len()));
+        }
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(text), None)?))
+    }
+}
+
+/// A column of values that are written as text. Neighbours are often equal, and then written but once.
+#[derive(Debug)]
+struct Written<T> {
+    texts: Texts,
+    last: Option<T>,
+    text: String,
+}
+
+impl<T> Default for Written<T> {
+    fn default() -> Self {
+        Self { texts: Texts::default(), last: None, text: String::new() }
+    }
+}
+
+impl<T: Copy + PartialEq> Written<T> {
+    fn push(&mut self, value: Option<T>, write: fn(&mut String, T)) {
+        if value != self.last {
+            self.text.clear();
+            value.into_iter().for_each(|value| write(&mut self.text, value));
+            self.last = value;
+        }
+        self.texts.push(&self.text);
+    }
+}
+
+/// Takes a column's values, and leaves room for as many.
+fn take<T>(column: &mut Vec<T>) -> Vec<T> {
+    let room = Vec::with_capacity(column.len());
+    std::mem::replace(column, room)
+}
+
+fn numbers<T: ArrowPrimitiveType>(column: &mut Vec<T::Native>) -> ArrayRef {
+    Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(take(column)), None))
+}
+
+fn int64(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
