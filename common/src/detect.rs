@@ -9,6 +9,7 @@ mod counts;
 mod explain;
 mod markov;
 mod patterns;
+mod relations;
 mod session;
 
 pub use calibration::{Calibration, CalibrationData, Tail};
@@ -17,6 +18,7 @@ pub use markov::{BEGIN, Context, END, Gram, MAX_ORDER, Markov, MarkovData, Surpr
 pub use patterns::{
     EdgeData, Edit, GraphData, MAX_PATH, Nearest, PathData, Patterns, PatternsData, align, collapse,
 };
+pub use relations::{Relation, Relations};
 pub use session::{Detector, SessionState, Verdict};
 
 use serde::{Deserialize, Serialize};

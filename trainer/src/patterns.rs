@@ -42,19 +42,36 @@ pub fn build<S>(sessions: impl Iterator<Item = S>, params: &PatternParams) -> Re
 where
     S: Iterator<Item = InterfaceId>,
 {
-    let mut by_entry: BTreeMap<InterfaceId, Vec<Vec<InterfaceId>>> = BTreeMap::new();
+    let mut by_entry: BTreeMap<InterfaceId, Begun> = BTreeMap::new();
     for session in sessions {
-        let mut ways = collapse(session);
+        let steps: Vec<InterfaceId> = session.collect();
+        let mut ways = collapse(steps.iter().copied());
         ways.truncate(MAX_PATH);
         if let Some(&entry) = ways.first() {
-            by_entry.entry(entry).or_default().push(ways);
+            let begun = by_entry.entry(entry).or_default();
+            let again = steps.windows(2).filter(|pair| pair[0] == pair[1] && ways.contains(&pair[0]));
+            again.for_each(|pair| *begun.edges.entry((pair[0], pair[0])).or_default() += 1.0);
+            for pair in ways.windows(2) {
+                *begun.edges.entry((pair[0], pair[1])).or_default() += 1.0;
+            }
+            begun.sessions.push(ways);
         }
     }
-    let graphs = by_entry.into_iter().map(|(entry, sessions)| graph(entry, &sessions, params));
+    let graphs = by_entry.into_iter().map(|(entry, begun)| graph(entry, begun, params));
     Ok(PatternsData { cosine_share: params.cosine_share, graphs: graphs.collect::<Result<_>>()? })
 }
 
-fn graph(entry: InterfaceId, sessions: &[Vec<InterfaceId>], params: &PatternParams) -> Result<GraphData> {
+/// What began at one interface.
+#[derive(Default)]
+struct Begun {
+    /// The sessions, their loops collapsed.
+    sessions: Vec<Vec<InterfaceId>>,
+    /// How often one call followed another, or itself.
+    edges: BTreeMap<(InterfaceId, InterfaceId), f64>,
+}
+
+fn graph(entry: InterfaceId, begun: Begun, params: &PatternParams) -> Result<GraphData> {
+    let Begun { sessions, edges } = begun;
     let stride = sessions.len().div_ceil(MAX_MINED);
     let mut database = Database::new();
     sessions.iter().step_by(stride).for_each(|session| database.push(session.iter().copied()));
@@ -99,19 +116,12 @@ fn graph(entry: InterfaceId, sessions: &[Vec<InterfaceId>], params: &PatternPara
     // Long and frequent ways say most; ties go by their steps, so that the result is one.
     paths.sort_by(|a, b| weight(b).cmp(&weight(a)).then_with(|| a.steps.cmp(&b.steps)));
     paths.truncate(params.paths);
-    Ok(GraphData { entry, support: sessions.len() as u64, paths, edges: edges(sessions) })
+    let edges = edges.into_iter().map(|((from, to), weight)| EdgeData { from, to, weight }).collect();
+    Ok(GraphData { entry, support: sessions.len() as u64, paths, edges })
 }
 
 fn weight(path: &PathData) -> u64 {
     path.support * path.steps.len() as u64
-}
-
-fn edges(sessions: &[Vec<InterfaceId>]) -> Vec<EdgeData> {
-    let mut weights: BTreeMap<(InterfaceId, InterfaceId), f64> = BTreeMap::new();
-    for pair in sessions.iter().flat_map(|session| session.windows(2)) {
-        *weights.entry((pair[0], pair[1])).or_default() += 1.0;
-    }
-    weights.into_iter().map(|((from, to), weight)| EdgeData { from, to, weight }).collect()
 }
 
 #[cfg(test)]
@@ -130,6 +140,8 @@ mod tests {
         assert_eq!(data.graphs[1].paths, [], "one session is no pattern");
         assert_eq!(data.graphs[0].paths[0], PathData { steps: vec![1, 2, 3], support: 10 });
         assert!(data.graphs[0].paths.contains(&PathData { steps: vec![1, 3], support: 15 }));
-        assert_eq!(data.graphs[0].edges[0], EdgeData { from: 1, to: 2, weight: 10.0 });
+        let edges: Vec<_> =
+            data.graphs[0].edges.iter().map(|edge| (edge.from, edge.to, edge.weight)).collect();
+        assert_eq!(edges, [(1, 2, 10.0), (1, 3, 5.0), (2, 2, 20.0), (2, 3, 10.0)]);
     }
 }

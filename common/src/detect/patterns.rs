@@ -44,7 +44,8 @@ pub struct GraphData {
     pub support: u64,
     /// The frequent ways, best supported first.
     pub paths: Vec<PathData>,
-    /// The edges, sorted by their ends.
+    /// The edges, sorted by their ends. An edge from a call to itself says how often it was repeated; similarity, which
+    /// reads a loop of any length as one, passes over it.
     pub edges: Vec<EdgeData>,
 }
 
@@ -111,8 +112,10 @@ impl Patterns {
                 return Err("the edges of a pattern graph are not sorted");
             }
         }
-        let norm =
-            |graph: &GraphData| graph.edges.iter().map(|edge| edge.weight * edge.weight).sum::<f64>().sqrt();
+        let norm = |graph: &GraphData| {
+            let between = graph.edges.iter().filter(|edge| edge.from != edge.to);
+            between.map(|edge| edge.weight * edge.weight).sum::<f64>().sqrt()
+        };
         let norms = data.graphs.iter().map(norm).collect();
         Ok(Self { cosine_share: data.cosine_share, graphs: data.graphs, norms, of_interface })
     }
@@ -332,9 +335,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn path(steps: &[u32], support: u64) -> PathData {
+        PathData { steps: steps.to_vec(), support }
+    }
+
+    fn edge(from: u32, to: u32, weight: f64) -> EdgeData {
+        EdgeData { from, to, weight }
+    }
+
     fn patterns() -> Patterns {
-        let path = |steps: &[u32], support| PathData { steps: steps.to_vec(), support };
-        let edge = |from, to, weight| EdgeData { from, to, weight };
         let graph = GraphData {
             entry: 1,
             support: 10,
@@ -352,6 +361,19 @@ mod tests {
         let (whole, swapped, strange) =
             (similarity(&[1, 2, 3, 4]), similarity(&[1, 3, 2, 4]), similarity(&[9, 8, 7, 1]));
         assert!(whole > 0.9 && whole > swapped && swapped > strange, "{whole} {swapped} {strange}");
+    }
+
+    #[test]
+    fn how_often_calls_repeat_changes_no_similarity() {
+        let graph = |edges| GraphData { entry: 1, support: 10, edges, paths: vec![path(&[1, 2, 3], 8)] };
+        let similarity = |edges| {
+            let data = PatternsData { cosine_share: 0.5, graphs: vec![graph(edges)] };
+            let patterns = Patterns::new(data, 10).expect("sound");
+            patterns.nearest(&[1, 2, 4]).expect("a path").similarity
+        };
+        let plain = vec![edge(1, 2, 8.0), edge(2, 3, 8.0)];
+        let looped = vec![edge(1, 1, 70.0), edge(1, 2, 8.0), edge(2, 2, 9.0), edge(2, 3, 8.0)];
+        assert_eq!(similarity(plain), similarity(looped));
     }
 
     #[test]
