@@ -8,6 +8,7 @@ pub mod calibrate;
 pub mod cli;
 pub mod corpus;
 pub mod counts;
+pub mod draw;
 pub mod evaluate;
 pub mod groups;
 pub mod ingest;

@@ -1,0 +1,105 @@
+//! The most unusual sessions of the training data, explained as findings are.
+
+use gait_common::finding::Finding;
+use maud::{Markup, html};
+use rustc_hash::FxHashMap;
+
+use super::chart::{count, percent, plain, shown};
+use super::scores::about;
+use super::{Section, View};
+
+/// Callers shown.
+const SHOWN: usize = 10;
+
+pub(super) fn section(view: &View<'_>) -> Section {
+    let flagged = view.flagged().count() as u64;
+    let cases = cases(view);
+    let body = html! {
+        p {
+            "These callers of the training data look least like the others to the finished model, with their most "
+            "unusual session each. " (count(flagged)) " of " (count(view.model.meta.sessions)) " sessions pass the threshold of "
+            (plain(view.model.threshold())) " and would be reported if the same data were replayed. Look at them: what is "
+            "an attack or a broken client should not be taken for normal."
+        }
+        @if cases.is_empty() { p { strong { "No session shows anything unusual." } } }
+        @for (at, (session, more)) in cases.iter().enumerate() {
+            @let finding = crate::score::finding(&view.trained.corpus, *session, view.model);
+            @if at == 3 {
+                details { summary { "The next " (cases.len() - 3) " callers" } @for (session, more) in &cases[3..] {
+                    (case(&crate::score::finding(&view.trained.corpus, *session, view.model), *more))
+                } }
+            }
+            @if at < 3 { (case(&finding, *more)) }
+        }
+    };
+    Section { id: "unusual", title: "Most unusual callers", body }
+}
+
+/// The most unusual session of each caller, the most unusual first, with how many more of its sessions are reported.
+fn cases(view: &View<'_>) -> Vec<(usize, usize)> {
+    let sessions = &view.trained.corpus.sessions;
+    let mut order: Vec<usize> = (0..sessions.len()).filter(|&at| view.scores[at] > 0.0).collect();
+    order.sort_by(|&a, &b| view.scores[b].total_cmp(&view.scores[a]).then(a.cmp(&b)));
+    let mut seen: FxHashMap<u32, usize> = FxHashMap::default();
+    let mut cases: Vec<(usize, usize)> = Vec::new();
+    for at in order {
+        match seen.get(&sessions[at].caller) {
+            Some(&case) if view.scores[at] >= view.model.threshold() => cases[case].1 += 1,
+            Some(_) => {}
+            None if cases.len() < SHOWN => {
+                seen.insert(sessions[at].caller, cases.len());
+                cases.push((at, 0));
+            }
+            None => {}
+        }
+    }
+    cases
+}
+
+fn case(finding: &Finding, more: usize) -> Markup {
+    let reported = finding.score >= finding.threshold;
+    html! {
+        article class="case" {
+            h3 {
+                code { (shown(&finding.caller)) }
+                span class=(if reported { "tag bad" } else { "tag" }) {
+                    "score " (plain(finding.score)) @if reported { ", would be reported" }
+                }
+                @if more > 0 { span class="tag" { (more) @if more == 1 { " more session like this" } @else { " more such sessions" } } }
+            }
+            ul {
+                @for reason in &finding.reasons {
+                    li {
+                        span class="meter" title=(percent(reason.share)) { i style=(format!("width:{:.0}%", 100.0 * reason.share)) {} }
+                        " " strong { (about(reason.part).0) } ": " (reason_text(&reason.text))
+                    }
+                }
+            }
+            ol class="walk" aria-label="steps" {
+                @if finding.earlier_steps > 0 { li class="more" { (count(finding.earlier_steps.into())) " earlier steps" } }
+                @for step in &finding.steps {
+                    li class=[step.offending.then_some("off")] {
+                        code { (shown(&step.interface)) } " " small { (format!("{:.1} bits", step.surprise)) }
+                    }
+                }
+            }
+            @if !finding.expected.is_empty() {
+                p class="soft" {
+                    "Usual here: "
+                    @for (at, expected) in finding.expected.iter().enumerate() {
+                        @if at > 0 { ", " } code { (shown(&expected.interface)) } " " (percent(expected.probability))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A reason's text, in which names stand between backticks.
+fn reason_text(text: &str) -> Markup {
+    html! {
+        @for (at, piece) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (shown(piece)) } } @else { (shown(piece)) }
+        }
+    }
+}
