@@ -15,6 +15,9 @@ use parquet::schema::types::ColumnPath;
 /// zstd's level: 3 packs nearly as well as the levels above it at a fraction of their time.
 const LEVEL: i32 = 3;
 
+/// Rows that the encoder takes at a time.
+const WRITE_BATCH: usize = 4096;
+
 /// One microsecond timestamp.
 pub(super) type Micros = i64;
 
@@ -72,7 +75,9 @@ fn properties() -> Result<WriterProperties> {
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("gait-agent ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(vec![KeyValue::new(VERSION_KEY.to_owned(), VERSION.to_owned())]))
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?));
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?))
+        .set_write_batch_size(WRITE_BATCH)
+        .set_offset_index_disabled(true);
     // Readers choose files by time; the least and greatest text of a file tells nobody anything, and costs as much to
     // find as the text costs to encode.
     properties = properties

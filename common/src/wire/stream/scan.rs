@@ -8,7 +8,7 @@ use super::{
 use crate::wire::word;
 
 /// Bytes of a line that one turn looks at.
-const LOOK: u64 = 32;
+const LOOK: u64 = 64;
 
 impl Stream {
     /// Reads on to the next [`event`].
@@ -61,7 +61,7 @@ impl Stream {
         }
         match state {
             START | LOST | UNTIL_CLOSE => self.start(state, pos, have, to),
-            LENGTH => self.length(pos),
+            LENGTH => self.length(pos, have),
             CODING => self.coding(pos),
             SIZE => self.size(pos),
             _ => self.line(state, pos, have),
@@ -171,14 +171,12 @@ impl Stream {
     #[inline(always)]
     fn line_end(&self, first: u64, pos: u64) -> u64 {
         let mut found = u64::from(word::find(first, b'\n'));
-        if found == 8 {
-            found += u64::from(word::find(self.word_at(pos.wrapping_add(8)), b'\n'));
-        }
-        if found == 16 {
-            found += u64::from(word::find(self.word_at(pos.wrapping_add(16)), b'\n'));
-        }
-        if found == 24 {
-            found += u64::from(word::find(self.word_at(pos.wrapping_add(24)), b'\n'));
+        let mut next = 8;
+        while next < LOOK {
+            if found == next {
+                found += u64::from(word::find(self.word_at(pos.wrapping_add(next)), b'\n'));
+            }
+            next += 8;
         }
         found
     }
@@ -210,9 +208,17 @@ impl Stream {
     }
 
     #[inline(always)]
-    fn length(&mut self, pos: u64) -> u32 {
+    fn length(&mut self, pos: u64, have: u64) -> u32 {
         let byte = self.byte_at(pos);
         let token = get!(self.token);
+        // A blank and up to seven digits, as nearly every length has them, are one turn.
+        let word = self.word_at(pos.wrapping_add(1));
+        let count = word::digits(word);
+        if token == 0 && byte == u64::from(b' ') && have > 8 && count > 0 && count < 8 {
+            set!(self.token = word::decimal(word, count));
+            set!(self.pos = pos.wrapping_add(1).wrapping_add(u64::from(count)));
+            return event::MORE;
+        }
         let digit = byte.wrapping_sub(u64::from(b'0'));
         set!(self.pos = pos.wrapping_add(1));
         if digit < 10 && token < 1 << 56 {
