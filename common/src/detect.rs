@@ -7,6 +7,7 @@
 mod calibration;
 mod counts;
 mod explain;
+mod groups;
 mod markov;
 mod patterns;
 mod relations;
@@ -14,6 +15,10 @@ mod session;
 
 pub use calibration::{Calibration, CalibrationData, Tail};
 pub use counts::{Counts, CountsData, Histogram};
+pub use groups::{
+    CallerData, Columns, GroupData, Groups, GroupsData, Habit, Habits, MAX_CALLERS, MAX_COLUMNS, MAX_GROUPS, MAX_HISTORY,
+    Tally, typical,
+};
 pub use markov::{BEGIN, Context, END, Gram, MAX_ORDER, Markov, MarkovData, Surprise};
 pub use patterns::{
     EdgeData, Edit, GraphData, MAX_PATH, Nearest, PathData, Patterns, PatternsData, align, collapse,
@@ -45,11 +50,15 @@ pub enum Part {
     Balance,
     /// Distance of an ended session from the nearest pattern graph, 0 to 1.
     Pattern,
+    /// Distance of the session from what its caller's habits make expect, in units of its group's limit.
+    Habits,
+    /// By how many bits another group of callers explains the session better than its caller's habits do.
+    OtherGroup,
 }
 
 impl Part {
     /// Every part, in the order of [`Evidence`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::RareStep,
         Self::UnusualFlow,
         Self::NewInterface,
@@ -59,6 +68,8 @@ impl Part {
         Self::Length,
         Self::Balance,
         Self::Pattern,
+        Self::Habits,
+        Self::OtherGroup,
     ];
 
     /// The part's name in findings, e.g. `rare_step`.
@@ -73,6 +84,8 @@ impl Part {
             Self::Length => "length",
             Self::Balance => "balance",
             Self::Pattern => "pattern",
+            Self::Habits => "habits",
+            Self::OtherGroup => "other_group",
         }
     }
 }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::Nanos;
 use crate::detect::{
-    Calibration, CalibrationData, Counts, CountsData, Markov, MarkovData, Patterns, PatternsData,
+    Calibration, CalibrationData, Counts, CountsData, Groups, GroupsData, Markov, MarkovData, Patterns,
+    PatternsData,
 };
 use crate::interface::{Interfaces, Naming};
 use crate::sequence::Timing;
@@ -54,6 +55,8 @@ pub struct ModelData {
     pub patterns: PatternsData,
     /// From evidence to a score.
     pub calibration: CalibrationData,
+    /// The groups of callers with like habits; none when too few callers came back.
+    pub groups: Option<GroupsData>,
 }
 
 /// A model ready for use.
@@ -69,6 +72,7 @@ pub struct Model {
     pub(crate) counts: Counts,
     pub(crate) patterns: Patterns,
     pub(crate) calibration: Calibration,
+    pub(crate) groups: Option<Groups>,
 }
 
 /// Why data is not a model, or a file holds none.
@@ -129,17 +133,20 @@ impl Model {
     /// [`ModelError::Unsound`] when the data contradicts itself.
     pub fn new(data: ModelData) -> Result<Self, ModelError> {
         let unsound = |what: &str| ModelError::Unsound(what.to_owned());
-        let ModelData { meta, naming, interfaces, timing, markov, counts, patterns, calibration } = data;
+        let ModelData { meta, naming, interfaces, timing, markov, counts, patterns, calibration, groups } =
+            data;
         let interfaces =
             Interfaces::new(&interfaces, naming).map_err(|e| ModelError::Unsound(e.to_string()))?;
         if timing.operation_gap > timing.session_idle {
             return Err(unsound("the operation gap is longer than the session's idle time"));
         }
         let count = interfaces.len() as u32;
+        let markov = Markov::new(markov, count).map_err(unsound)?;
         Ok(Self {
             meta,
             timing,
-            markov: Markov::new(markov, count).map_err(unsound)?,
+            groups: groups.map(|data| Groups::new(data, &markov, count)).transpose().map_err(unsound)?,
+            markov,
             counts: Counts::new(counts, count).map_err(unsound)?,
             patterns: Patterns::new(patterns, count).map_err(unsound)?,
             calibration: Calibration::new(calibration).map_err(unsound)?,

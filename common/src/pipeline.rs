@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Call, Nanos};
-use crate::detect::{Detector, SessionState};
+use crate::detect::{Detector, Habits, SessionState};
 use crate::finding::Finding;
 use crate::interface::{NEW, Unknowns};
 use crate::model::Model;
@@ -60,6 +60,7 @@ impl Pipeline {
             judge: Judge {
                 model,
                 unknowns: Unknowns::default(),
+                habits: Habits::default(),
                 findings: Vec::new(),
                 scored: 0,
                 found: 0,
@@ -131,6 +132,7 @@ impl Pipeline {
 struct Judge {
     model: Arc<Model>,
     unknowns: Unknowns,
+    habits: Habits,
     findings: Vec<Finding>,
     scored: u64,
     found: u64,
@@ -156,7 +158,11 @@ impl Sessions for Judge {
         if state.steps() == 0 && self.headless_until.is_some_and(|until| steps[0].start <= until) {
             state.interrupt();
         }
-        Detector::new(&self.model).observe(state, steps);
+        let detector = Detector::new(&self.model);
+        if state.steps() == 0 {
+            detector.begin(state, of.caller, &self.habits);
+        }
+        detector.observe(state, steps);
         self.scored += steps.len() as u64;
         self.report(of, state, false);
     }
@@ -165,6 +171,9 @@ impl Sessions for Judge {
         if complete {
             Detector::new(&self.model).end(state);
             self.report(of, state, true);
+        }
+        if !state.reported {
+            Detector::new(&self.model).learn(state, &mut self.habits);
         }
         state.reset();
     }

@@ -6,7 +6,7 @@ use gait_common::model::Model;
 use crate::corpus::Corpus;
 
 /// The smallest difference that means something, per [`Part`], for those that normal sessions hardly ever show.
-const LEAST_SCALE: [f32; Part::ALL.len()] = [1.0, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0, 0.05];
+const LEAST_SCALE: [f32; Part::ALL.len()] = [1.0, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0, 0.05, 0.1, 1.0];
 /// The same for the score.
 const LEAST_SCORE_SCALE: f32 = 0.5;
 

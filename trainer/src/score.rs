@@ -1,7 +1,7 @@
 //! Judging recorded sessions by a model.
 
 use gait_common::call::Process;
-use gait_common::detect::{Detector, SessionState};
+use gait_common::detect::{Detector, Habits, SessionState, Verdict};
 use gait_common::finding::Finding;
 use gait_common::model::Model;
 use gait_common::sequence::{SessionOf, Step};
@@ -26,11 +26,10 @@ pub struct Scored {
 
 /// Judges every session of a corpus, in its order.
 pub fn score<'a>(corpus: &'a Corpus, model: &'a Model) -> impl Iterator<Item = Scored> + 'a {
-    let mut state = SessionState::default();
+    let mut judge = Judge::new(corpus, model);
     corpus.sessions.iter().map(move |session| {
         let caller = &corpus.callers[session.caller as usize];
-        observe(corpus, session, model, &mut state);
-        let verdict = Detector::new(model).judge(&state);
+        let verdict = judge.judge(session);
         let start = corpus.steps(session).first().map_or(0, |step: &Step| step.start);
         Scored {
             id: if start == 0 { caller.to_string() } else { format!("{caller}@{start}") },
@@ -38,7 +37,7 @@ pub fn score<'a>(corpus: &'a Corpus, model: &'a Model) -> impl Iterator<Item = S
             threshold: verdict.threshold,
             anomalous: verdict.anomalous(),
             reasons: if verdict.anomalous() {
-                explain(corpus, caller, model, &state).reasons.into_iter().map(|reason| reason.text).collect()
+                judge.explain(session).reasons.into_iter().map(|reason| reason.text).collect()
             } else {
                 Vec::new()
             },
@@ -46,26 +45,53 @@ pub fn score<'a>(corpus: &'a Corpus, model: &'a Model) -> impl Iterator<Item = S
     })
 }
 
+/// The finding that one session of a corpus would be, whether or not it passes the threshold.
+pub fn finding(corpus: &Corpus, session: usize, model: &Model) -> Finding {
+    let mut judge = Judge::new(corpus, model);
+    let session = &corpus.sessions[session];
+    judge.judge(session);
+    judge.explain(session)
+}
+
 /// The score of every session, in their order, without explanations.
 pub fn scores(corpus: &Corpus, model: &Model) -> Vec<f64> {
-    let mut state = SessionState::default();
-    let score = |session| {
-        observe(corpus, session, model, &mut state);
-        Detector::new(model).judge(&state).score
-    };
-    corpus.sessions.iter().map(score).collect()
+    let mut judge = Judge::new(corpus, model);
+    corpus.sessions.iter().map(|session| judge.judge(session).score).collect()
 }
 
-fn observe(corpus: &Corpus, session: &Session, model: &Model, state: &mut SessionState) {
-    let detector = Detector::new(model);
-    state.reset();
-    corpus.operations(session).for_each(|steps| detector.observe(state, steps));
-    if session.complete {
-        detector.end(state);
+/// Judges sessions one after the other, as the agent does: what is not flagged is added to its caller's habits.
+struct Judge<'a> {
+    corpus: &'a Corpus,
+    detector: Detector<'a>,
+    habits: Habits,
+    state: SessionState,
+}
+
+impl<'a> Judge<'a> {
+    fn new(corpus: &'a Corpus, model: &'a Model) -> Self {
+        let (habits, state) = (Habits::default(), SessionState::default());
+        Self { corpus, detector: Detector::new(model), habits, state }
     }
-}
 
-fn explain(corpus: &Corpus, caller: &str, model: &Model, state: &SessionState) -> Finding {
-    let of = SessionOf { caller, process: Process::default() };
-    Detector::new(model).explain(of, state, &corpus.unknowns, true)
+    fn judge(&mut self, session: &Session) -> Verdict {
+        let Self { corpus, detector, habits, state } = self;
+        state.reset();
+        detector.begin(state, &corpus.callers[session.caller as usize], habits);
+        corpus.operations(session).for_each(|steps| detector.observe(state, steps));
+        if session.complete {
+            detector.end(state);
+        }
+        let verdict = detector.judge(state);
+        if !verdict.anomalous() {
+            detector.learn(state, habits);
+        }
+        verdict
+    }
+
+    /// The finding of the session that was judged last.
+    fn explain(&self, session: &Session) -> Finding {
+        let caller = &self.corpus.callers[session.caller as usize];
+        let of = SessionOf { caller, process: Process::default() };
+        self.detector.explain(of, &self.state, &self.corpus.unknowns, true)
+    }
 }

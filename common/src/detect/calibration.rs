@@ -204,8 +204,10 @@ impl Calibration {
         if numbers.iter().any(|x| !x.is_finite() || *x < 0.0) {
             return Err("a number of the calibration is negative or not finite");
         }
-        let common = Part::ALL
-            .map(|part| data.tails.get(part as usize).map_or(f32::INFINITY, |tail| tail.last_within(COMMON)));
+        let common = Part::ALL.map(|part| match data.tails.get(part as usize) {
+            Some(tail) if !tail.knots.is_empty() => tail.last_within(COMMON),
+            _ => f32::INFINITY,
+        });
         Ok(Self { data, common })
     }
 

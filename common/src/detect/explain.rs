@@ -11,6 +11,8 @@ use super::{Context, Detector, END, Edit, Part, SessionState, align, collapse};
 
 /// Steps shown of a session, the offending one among them.
 const SHOWN: usize = 24;
+/// Calls by which a group of callers is named.
+const TYPICAL: usize = 3;
 /// Expected calls listed.
 const EXPECTED: usize = 3;
 /// Evidence with less than this share of all is not worth a reader's time.
@@ -102,7 +104,7 @@ impl View<'_> {
             Part::Repetition => self.last_of(self.most_repeated()?),
             Part::Enumeration => self.last_of(self.most_enumerated()?),
             Part::NewInterface => history.iter().position(|seen| seen.new),
-            Part::Length | Part::Balance => None,
+            Part::Length | Part::Balance | Part::Habits => None,
             Part::NewTransition => {
                 let new = (0..history.len()).filter(|&at| history[at].new_transition);
                 new.max_by(|&a, &b| history[a].bits.total_cmp(&history[b].bits)).or_else(most_surprising)
@@ -112,7 +114,7 @@ impl View<'_> {
                 // The end of the session may have been more surprising than any step.
                 (history[place].bits >= self.state.evidence.get(Part::RareStep)).then_some(place)
             }
-            Part::UnusualFlow | Part::Pattern => most_surprising(),
+            Part::UnusualFlow | Part::Pattern | Part::OtherGroup => most_surprising(),
         }
     }
 
@@ -197,12 +199,39 @@ impl View<'_> {
                 self.model.counts.longest()
             ),
             Part::Balance => self.balance(),
+            Part::Habits => self.habits(amount),
+            Part::OtherGroup => self.other_group(amount),
             Part::Pattern => format!(
                 "the nearest learned way is only {:.0} % similar (normal sessions reach {:.0} %)",
                 100.0 * (1.0 - amount),
                 100.0 * (1.0 - normal)
             ),
         }
+    }
+
+    fn group(&self, group: usize) -> String {
+        let typical = self.model.groups.iter().flat_map(|groups| groups.typical(group));
+        let calls: Vec<_> = typical.take(TYPICAL).map(|call| format!("`{}`", self.name(call))).collect();
+        format!("group {} ({})", group + 1, calls.join(", "))
+    }
+
+    fn habits(&self, amount: f32) -> String {
+        let stance = &self.state.stance;
+        let whose = if stance.has_history() { "its caller's habits in" } else { "the nearest," };
+        format!(
+            "the session is {amount:.1} times as far from {whose} {} as normal ones go",
+            self.group(usize::from(stance.group))
+        )
+    }
+
+    fn other_group(&self, amount: f32) -> String {
+        let sides = self.model.groups.as_ref().map(|groups| groups.sides(&self.state.stance));
+        let (own, other) = sides.unwrap_or_default();
+        format!(
+            "the session is one of {}, its caller belongs to {}: others explain it {amount:.1} bits better",
+            self.group(other),
+            self.group(own)
+        )
     }
 
     fn balance(&self) -> String {

@@ -71,6 +71,13 @@ struct Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Context([u32; MAX_ORDER + 1]);
 
+impl Context {
+    /// The trie nodes of the last 0, 1, ... calls.
+    pub(super) fn nodes(&self) -> &[u32] {
+        &self.0
+    }
+}
+
 impl Default for Context {
     fn default() -> Self {
         Self([NONE; MAX_ORDER + 1])
@@ -166,6 +173,16 @@ impl Markov {
             next.0[order + 1] = self.child(context.0[order], symbol).unwrap_or(NONE);
         }
         next
+    }
+
+    /// How many trie nodes there are, the root among them.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The trie node of an n-gram.
+    pub(super) fn node(&self, gram: &[InterfaceId]) -> Option<u32> {
+        gram.iter().try_fold(ROOT, |node, &symbol| self.child(node, symbol))
     }
 
     /// Whether training saw `symbol` at all.

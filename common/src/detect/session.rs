@@ -5,8 +5,9 @@ use crate::interface::InterfaceId;
 use crate::model::Model;
 use crate::sequence::Step;
 
+use super::groups::{NONE, Stance};
 use super::patterns::collapse_into;
-use super::{Context, END, Evidence, MAX_PATH, Part};
+use super::{Context, END, Evidence, Habits, MAX_PATH, Part};
 
 /// Steps of a session that are kept to explain a finding.
 const HISTORY: usize = 128;
@@ -30,6 +31,7 @@ pub struct SessionState {
     pub(super) history: Vec<Seen>,
     pub(super) start: Nanos,
     pub(super) gap: bool,
+    pub(super) stance: Stance,
     /// A finding was already made of this session.
     pub reported: bool,
 }
@@ -57,6 +59,8 @@ pub(super) struct Seen {
     /// What went before was lost.
     pub(super) gap: bool,
     pub(super) new_transition: bool,
+    /// The longest column of the group matrix that ends with this step.
+    column: u16,
 }
 
 /// The judgement of a session.
@@ -94,6 +98,11 @@ impl SessionState {
     /// The evidence so far.
     pub fn evidence(&self) -> Evidence {
         self.evidence
+    }
+
+    /// The group of callers that the session was measured against.
+    pub fn group(&self) -> usize {
+        usize::from(self.stance.group)
     }
 
     /// Steps so far.
@@ -146,9 +155,23 @@ impl<'m> Detector<'m> {
         Self { model }
     }
 
+    /// Begins a session of a caller: what follows is judged by its habits too. A session that was not begun is not.
+    pub fn begin(&self, state: &mut SessionState, caller: &str, habits: &Habits) {
+        if let Some(groups) = &self.model.groups {
+            state.stance = groups.begin(caller, habits);
+        }
+    }
+
+    /// Takes a session that is over, and was not reported, into its caller's habits.
+    pub fn learn(&self, state: &SessionState, habits: &mut Habits) {
+        if let Some(groups) = &self.model.groups {
+            groups.learn(&state.stance, habits);
+        }
+    }
+
     /// Takes an operation's steps into a session's evidence.
     pub fn observe(&self, state: &mut SessionState, steps: &[Step]) {
-        let Model { markov, counts, calibration, .. } = self.model;
+        let Model { markov, counts, calibration, groups, .. } = self.model;
         for step in steps {
             if step.gap {
                 state.interrupt();
@@ -179,7 +202,9 @@ impl<'m> Detector<'m> {
                 state.evidence.raise(Part::Repetition, counts.calls(step.interface, calls));
                 state.evidence.raise(Part::Enumeration, counts.values(step.interface, values));
             }
+            let column = groups.as_ref().map_or(NONE, |groups| groups.observe(&mut state.stance, &context));
             if state.history.len() == HISTORY {
+                self.measure_habits(state);
                 // Drops half at a time, so that the cost per step stays constant.
                 state.history.drain(..HISTORY / 2);
             }
@@ -191,12 +216,27 @@ impl<'m> Detector<'m> {
                 gap: after_gap,
                 new,
                 new_transition: surprise.new_transition,
+                column,
             });
+        }
+        if let Some(groups) = groups {
+            let amount = groups.another(&state.stance, state.evidence.get(Part::OtherGroup));
+            state.evidence.raise(Part::OtherGroup, amount);
         }
         state.evidence.raise(Part::UnusualFlow, calibration.data().flow(state.bits, state.scored));
         state.evidence.raise(Part::NewInterface, state.new as f32);
         state.evidence.raise(Part::NewTransition, state.new_transitions as f32);
         state.evidence.raise(Part::Length, counts.length(state.steps));
+    }
+
+    /// Compares the latest steps with the caller's habits.
+    fn measure_habits(&self, state: &mut SessionState) {
+        if let Some(groups) = &self.model.groups {
+            let steps = state.history.iter().map(|seen| (seen.column, seen.gap));
+            let amount = groups.distance(&mut state.stance, steps);
+            state.evidence.raise(Part::Habits, amount);
+            groups.fade(&mut state.stance);
+        }
     }
 
     /// Takes into the evidence what only the end of a session shows. A session that was not seen whole shows nothing.
@@ -220,6 +260,7 @@ impl<'m> Detector<'m> {
         });
         let balance = called.chain(absent.map(|(_, bits)| *bits)).fold(0.0, f32::max);
         state.evidence.raise(Part::Balance, balance);
+        self.measure_habits(state);
         if state.steps as usize == state.history.len() {
             let mut room = [0; MAX_PATH];
             let path = collapse_into(state.history.iter().map(|seen| seen.interface), &mut room);

@@ -17,12 +17,14 @@ use bincode::config::{Configuration, Limit, LittleEndian, Varint, standard};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::detect::{CalibrationData, Part, Tail};
+
 use super::{ModelData, ModelError};
 
 /// How a model file begins.
 pub const MAGIC: [u8; 8] = *b"\x89GAIT\r\n\x1a";
 /// The version this program writes, and the newest it reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Largest model file, in bytes.
 pub const MAX_SIZE: u64 = 256 << 20;
 
@@ -34,9 +36,14 @@ const TABLE_ENTRY: usize = 16;
 
 const CONFIG: Configuration<LittleEndian, Varint, Limit<DECODE_LIMIT>> = standard().with_limit();
 
-/// The sections of version 1, in their order in the file: a section's number is its place plus one.
-const SECTIONS: [&str; 8] =
-    ["meta", "naming", "interfaces", "timing", "markov", "counts", "patterns", "calibration"];
+/// The sections, in their order in the file: a section's number is its place plus one.
+const SECTIONS: [&str; 9] =
+    ["meta", "naming", "interfaces", "timing", "markov", "counts", "patterns", "calibration", "groups"];
+/// How many of them each version has, from version 1. Version 2 came with the groups of callers, and with two more kinds
+/// of evidence.
+/// Kinds of evidence that version 1 knows.
+const PARTS_OF_1: usize = 9;
+const SECTIONS_OF: [usize; VERSION as usize] = [8, 9];
 
 /// The bytes of a model file. Equal models give equal bytes.
 ///
@@ -52,6 +59,7 @@ pub fn write(data: &ModelData) -> Result<Vec<u8>, ModelError> {
         encode(&data.counts, 5)?,
         encode(&data.patterns, 6)?,
         encode(&data.calibration, 7)?,
+        encode(&data.groups, 8)?,
     ];
     let mut out =
         Vec::with_capacity(HEADER + bodies.iter().map(|b| b.len() + TABLE_ENTRY).sum::<usize>() + CHECKSUM);
@@ -77,6 +85,12 @@ pub fn write(data: &ModelData) -> Result<Vec<u8>, ModelError> {
 pub fn read(bytes: &[u8]) -> Result<ModelData, ModelError> {
     check_size(bytes.len() as u64)?;
     let bodies = bodies(bytes)?;
+    let mut calibration: CalibrationData = decode(bodies[7], 7)?;
+    let has_groups = bodies.len() > 8;
+    if !has_groups && calibration.tails.len() == PARTS_OF_1 {
+        // What version 1 did not know adds nothing.
+        calibration.tails.resize(Part::ALL.len(), Tail::default());
+    }
     Ok(ModelData {
         meta: decode(bodies[0], 0)?,
         naming: decode(bodies[1], 1)?,
@@ -85,7 +99,8 @@ pub fn read(bytes: &[u8]) -> Result<ModelData, ModelError> {
         markov: decode(bodies[4], 4)?,
         counts: decode(bodies[5], 5)?,
         patterns: decode(bodies[6], 6)?,
-        calibration: decode(bodies[7], 7)?,
+        calibration,
+        groups: if has_groups { decode(bodies[8], 8)? } else { None },
     })
 }
 
@@ -103,7 +118,7 @@ fn check_size(size: u64) -> Result<(), ModelError> {
 }
 
 /// Checks the frame and returns the sections' bytes.
-fn bodies(bytes: &[u8]) -> Result<[&[u8]; SECTIONS.len()], ModelError> {
+fn bodies(bytes: &[u8]) -> Result<Vec<&[u8]>, ModelError> {
     if !bytes.starts_with(&MAGIC) {
         let part = bytes.len() < MAGIC.len() && MAGIC.starts_with(bytes) && !bytes.is_empty();
         return Err(if part { truncated(bytes, HEADER as u64) } else { ModelError::Magic });
@@ -112,17 +127,18 @@ fn bodies(bytes: &[u8]) -> Result<[&[u8]; SECTIONS.len()], ModelError> {
     let (Some(version), Some(count)) = (number(8), number(12)) else {
         return Err(truncated(bytes, HEADER as u64));
     };
-    if version != VERSION {
+    let known = (version as usize).checked_sub(1).and_then(|at| SECTIONS_OF.get(at));
+    let Some(&sections) = known else {
         return Err(ModelError::Version { found: version, newest: VERSION });
+    };
+    if count as usize != sections {
+        return Err(ModelError::Unsound(format!("{count} sections where version {version} has {sections}")));
     }
-    if count as usize != SECTIONS.len() {
-        return Err(ModelError::Unsound(format!("{count} sections where version 1 has {}", SECTIONS.len())));
-    }
-    let table_end = HEADER + SECTIONS.len() * TABLE_ENTRY;
+    let table_end = HEADER + sections * TABLE_ENTRY;
     let Some(table) = bytes.get(HEADER..table_end) else {
         return Err(truncated(bytes, table_end as u64));
     };
-    let mut bodies = [&bytes[..0]; SECTIONS.len()];
+    let mut bodies = Vec::with_capacity(sections);
     let mut at = table_end as u64;
     for (index, entry) in table.chunks_exact(TABLE_ENTRY).enumerate() {
         let mut words = [0u64; 2];
@@ -137,8 +153,8 @@ fn bodies(bytes: &[u8]) -> Result<[&[u8]; SECTIONS.len()], ModelError> {
             return Err(ModelError::TooLarge { what: SECTIONS[index], size: length, limit: MAX_SIZE });
         }
         let end = at + length;
-        bodies[index] =
-            bytes.get(at as usize..end as usize).ok_or_else(|| truncated(bytes, end + CHECKSUM as u64))?;
+        let body = bytes.get(at as usize..end as usize);
+        bodies.push(body.ok_or_else(|| truncated(bytes, end + CHECKSUM as u64))?);
         at = end;
     }
     let want = at + CHECKSUM as u64;
