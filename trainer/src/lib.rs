@@ -17,6 +17,8 @@ pub mod markov;
 pub mod mine;
 pub mod model;
 pub mod patterns;
+pub mod report;
 pub mod score;
 pub mod timing;
 pub mod train;
+pub mod whole;

@@ -1,7 +1,7 @@
 //! Model files on disk.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -28,25 +28,12 @@ pub fn load(path: &Path) -> Result<Model> {
     Model::new(load_data(path)?).with_context(|| format!("failed to use the model {}", path.display()))
 }
 
-/// Writes a model, whole or not at all: under a temporary name first, then renamed.
+/// Writes a model, whole or not at all.
 ///
 /// # Errors
 /// When the model cannot be encoded or the file not written.
 pub fn save(path: &Path, model: &ModelData) -> Result<String> {
     let bytes = file::write(model)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let written = (|| {
-        let mut out = File::create(&temporary)?;
-        out.write_all(&bytes)?;
-        out.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    if written.is_err() {
-        // Whatever went wrong, no half file stays behind; the first error is the one to report.
-        let _ = fs::remove_file(&temporary);
-    }
-    written.with_context(|| format!("failed to write the model {}", path.display()))?;
+    crate::whole::write(path, &bytes, "the model")?;
     Ok(file::fingerprint(&bytes))
 }

@@ -7,11 +7,13 @@
 
 mod activity;
 mod chart;
+mod groups;
 mod histogram;
 mod input;
 mod interfaces;
 mod next;
 mod patterns;
+mod pca;
 mod scores;
 mod transitions;
 mod unusual;
@@ -87,6 +89,7 @@ pub fn render(trained: &Trained, about: &About) -> Result<String> {
         Some(interfaces::section(&view)),
         Some(patterns::section(&view)),
         Some(transitions::section(&view)),
+        groups::section(&view),
         Some(scores::section(&view)),
         Some(unusual::section(&view)),
         Some(next::section(&view)),

@@ -9,6 +9,7 @@ use gait_common::interface::Naming;
 
 use super::{InputArgs, note};
 use crate::patterns::PatternParams;
+use crate::report::{self, About};
 use crate::train::{TrainParams, train};
 
 /// Learn a model from normal traffic.
@@ -26,6 +27,9 @@ pub(super) struct TrainArgs {
     /// The model file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Also write a page about what was read and learned: one HTML file, to be opened in a browser
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Share of normal sessions that may be flagged
     #[arg(long, value_name = "SHARE", default_value_t = TrainParams::default().false_alarm_rate)]
     false_alarm_rate: f64,
@@ -83,6 +87,12 @@ impl TrainArgs {
             ));
         }
         note(&format!("wrote {} ({fingerprint})", self.out.display()));
+        if let Some(path) = &self.report {
+            let about =
+                About { inputs: self.inputs, format: self.input.format, model: self.out, fingerprint };
+            report::save(path, &trained, &about)?;
+            note(&format!("wrote {}", path.display()));
+        }
         Ok(())
     }
 }

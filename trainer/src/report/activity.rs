@@ -1,12 +1,13 @@
 //! When the calls were made, and how long sessions are.
 
+use gait_common::sequence::SECOND;
 use maud::{Markup, html};
 
 use super::chart::{Room, brief, count, labelled, num};
 use super::{Section, View, duration, mean};
 
-/// Bars over the whole time.
-const BARS: usize = 96;
+/// Most bars over the whole time.
+const BARS: u64 = 100;
 /// Bars of the lengths of sessions; the last one holds everything longer.
 const LENGTHS: usize = 40;
 
@@ -19,7 +20,7 @@ pub(super) fn section(view: &View<'_>) -> Option<Section> {
                 (over_time(view))
                 figcaption {
                     "Calls over time (UTC), a bar for every "
-                    (duration((meta.last_call - meta.first_call) / BARS as u64)) ". Habits of times that are not in here are not learned."
+                    (duration(bar_width(meta.last_call - meta.first_call))) ". Habits of times that are not in here are not learned."
                 }
             }
         }
@@ -39,33 +40,38 @@ pub(super) fn section(view: &View<'_>) -> Option<Section> {
     (meta.sessions > 0).then_some(Section { id: "traffic", title: "Traffic", body })
 }
 
+/// The width of a bar: round, and such that there are at most [`BARS`].
+fn bar_width(span: u64) -> u64 {
+    const MINUTE: u64 = 60 * SECOND;
+    const DAY: u64 = 1440 * MINUTE;
+    let round = [1, 5, 15, 60, 300, 900, 3600, 3 * 3600, 6 * 3600].map(|seconds| seconds * SECOND);
+    let fits = round.into_iter().find(|width| span / width < BARS);
+    fits.unwrap_or_else(|| DAY * (span / BARS).div_ceil(DAY))
+}
+
 fn over_time(view: &View<'_>) -> Markup {
     let (first, last) = (view.model.meta.first_call, view.model.meta.last_call);
-    let width = (last - first) as f64 / BARS as f64;
-    let mut bars = [0u64; BARS];
+    let width = bar_width(last - first);
+    let begin = first - first % width;
+    let mut bars = vec![0u64; ((last - begin) / width + 1) as usize];
     for step in &view.trained.corpus.steps {
-        let bar = (step.start.saturating_sub(first) as f64 / width) as usize;
-        bars[bar.min(BARS - 1)] += 1;
+        if let Some(bar) = bars.get_mut((step.start.saturating_sub(begin) / width) as usize) {
+            *bar += 1;
+        }
     }
     let most = bars.iter().copied().max().unwrap_or_default();
-    let room = Room { height: 220.0, top: 12.0, ..Room::WIDE };
-    let (x, y) = (room.x(0.0, BARS as f64), room.y(0.0, most as f64));
-    let moments = (0..=6).map(|at| {
-        let moment = first as f64 + (last - first) as f64 * f64::from(at) / 6.0;
-        (x.at(BARS as f64 * f64::from(at) / 6.0), moment_text(moment as u64, last - first))
-    });
-    let moments: Vec<_> = moments.collect();
-    let bars = bars.iter().enumerate().map(|(at, &calls)| {
-        let about = format!(
-            "{}: {} calls",
-            moment_text((first as f64 + at as f64 * width) as u64, last - first),
-            count(calls)
-        );
-        (at as f64, at as f64 + 1.0, calls as f64, about)
+    let room = Room { height: 205.0, top: 12.0, bottom: 26.0, ..Room::WIDE };
+    let (x, y) = (room.x(0.0, bars.len() as f64), room.y(0.0, most as f64));
+    let moment = |bar: usize| moment_text(begin + bar as u64 * width, last - first);
+    let stride = bars.len().div_ceil(7).max(1);
+    let moments: Vec<_> =
+        (0..bars.len()).step_by(stride).map(|bar| (x.at(bar as f64 + 0.5), moment(bar))).collect();
+    let columns_of = bars.iter().enumerate().map(|(at, &calls)| {
+        (at as f64, at as f64 + 1.0, calls as f64, format!("{}: {} calls", moment(at), count(calls)))
     });
     let contents = html! {
-        (room.axes(&moments[..6], &labelled(&y, 4, brief), "", "calls"))
-        (columns(bars, |at| x.at(at), |calls| y.at(calls), room.height - room.bottom))
+        (room.axes(&moments, &labelled(&y, 4, brief), "", "calls"))
+        (columns(columns_of, |at| x.at(at), |calls| y.at(calls), room.height - room.bottom))
     };
     room.picture("calls over time", &contents)
 }

@@ -36,11 +36,12 @@ impl Scale {
             let powers = (0..16).map(|power| 10f64.powi(power)).take_while(|&power| power <= self.high);
             let powers: Vec<f64> = powers.collect();
             let stride = powers.len().div_ceil(about.max(1)).max(1);
-            return std::iter::once(0.0).chain(powers.into_iter().step_by(stride)).collect();
+            return powers.into_iter().step_by(stride).collect();
         }
         let rough = (self.high - self.low) / about.max(1) as f64;
         let power = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].into_iter().find(|step| step * power >= rough).unwrap_or(10.0) * power;
+        let step =
+            [1.0, 2.0, 5.0, 10.0].into_iter().find(|step| step * power >= rough).unwrap_or(10.0) * power;
         let first = (self.low / step).ceil() as i64;
         let last = (self.high / step + 1e-9).floor() as i64;
         (first..=last).map(|at| at as f64 * step).collect()
@@ -92,7 +93,13 @@ impl Room {
     }
 
     /// Both axes: ticks as place and text, and what the axes are of.
-    pub(super) fn axes(&self, x: &[(f64, String)], y: &[(f64, String)], x_title: &str, y_title: &str) -> Markup {
+    pub(super) fn axes(
+        &self,
+        x: &[(f64, String)],
+        y: &[(f64, String)],
+        x_title: &str,
+        y_title: &str,
+    ) -> Markup {
         let (left, right) = (self.left, self.width - self.right);
         let (top, bottom) = (self.top, self.height - self.bottom);
         let middle = (top + bottom) / 2.0;
@@ -132,7 +139,7 @@ pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -209,7 +216,7 @@ mod tests {
     #[test]
     fn ticks_are_round_and_lie_on_the_scale() {
         assert_eq!(Scale::linear(0.0, 9.0, 0.0, 90.0).ticks(5), [0.0, 2.0, 4.0, 6.0, 8.0]);
-        assert_eq!(Scale::counts(2000.0, 0.0, 1.0).ticks(5), [0.0, 1.0, 10.0, 100.0, 1000.0]);
+        assert_eq!(Scale::counts(2000.0, 0.0, 1.0).ticks(5), [1.0, 10.0, 100.0, 1000.0]);
         let scale = Scale::linear(2.0, 4.0, 10.0, 30.0);
         assert_eq!((scale.at(2.0), scale.at(3.0), scale.at(4.0)), (10.0, 20.0, 30.0));
     }

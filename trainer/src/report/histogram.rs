@@ -94,7 +94,8 @@ mod tests {
     fn every_value_stands_in_a_column_and_every_threshold_is_drawn() {
         let values = [0.0, 0.0, 1.0, 2.5, f64::NAN];
         let rules = [Rule { name: "quantile", at: 3.0 }, Rule { name: "nowhere", at: f64::INFINITY }];
-        let histogram = Histogram { values: &values, rules: &rules, x_title: "score", y_title: "sessions", bars: 10 };
+        let histogram =
+            Histogram { values: &values, rules: &rules, x_title: "score", y_title: "sessions", bars: 10 };
         let picture = histogram.draw(&Room::WIDE).into_string();
         assert_eq!(picture.matches(r#"<rect class="bar""#).count(), 3);
         assert_eq!(picture.matches(r#"class="rule rule-0""#).count(), 1);

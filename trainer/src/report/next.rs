@@ -108,7 +108,7 @@ fn steps(view: &View<'_>) -> Vec<Advice> {
         Advice {
             title: "Train again when the service changes".to_owned(),
             why: html! { "A release that brings new interfaces makes its first callers look unusual. The agent's own records know "
-                "overlapping calls and response times that an access log does not: train on its spool once it has run for a while." },
+            "overlapping calls and response times that an access log does not: train on its spool once it has run for a while." },
         },
     ]
 }
@@ -116,7 +116,11 @@ fn steps(view: &View<'_>) -> Vec<Advice> {
 /// A file's name as a shell takes it, whatever is in it.
 fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if !name.is_empty() && name.chars().all(plain) { name.to_owned() } else { format!("'{}'", shown(name).replace('\'', r"'\''")) }
+    if !name.is_empty() && name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        format!("'{}'", shown(name).replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The frequent ways through the service.
 
-use maud::html;
+use gait_common::detect::{GraphData, PathData};
+use maud::{Markup, PreEscaped, html};
 
 use super::chart::{count, percent, shown};
 use super::{Section, View};
@@ -8,15 +9,22 @@ use super::{Section, View};
 /// Ways listed at once, and at all.
 const FIRST: usize = 12;
 const MOST: usize = 60;
+/// Graphs drawn at once, and at all.
+const OPEN: usize = 3;
+const DRAWN: usize = 10;
 
 pub(super) fn section(view: &View<'_>) -> Section {
     let graphs = &view.trained.model.patterns.graphs;
     // One call alone is no way.
     let mut ways: Vec<_> = graphs
         .iter()
-        .flat_map(|graph| graph.paths.iter().filter(|path| path.steps.len() > 1).map(move |path| (graph, path)))
+        .flat_map(|graph| {
+            graph.paths.iter().filter(|path| path.steps.len() > 1).map(move |path| (graph, path))
+        })
         .collect();
-    ways.sort_by(|(_, a), (_, b)| (b.support, b.steps.len()).cmp(&(a.support, a.steps.len())).then_with(|| a.steps.cmp(&b.steps)));
+    // Long and frequent ways say most.
+    let weight = |path: &PathData| path.support * path.steps.len() as u64;
+    ways.sort_by(|(_, a), (_, b)| weight(b).cmp(&weight(a)).then_with(|| a.steps.cmp(&b.steps)));
     let name = |interface| shown(view.model.interfaces.name(interface));
     let table = |from: usize, to: usize| {
         html! {
@@ -54,6 +62,39 @@ pub(super) fn section(view: &View<'_>) -> Section {
                 details { summary { "More ways" } (table(FIRST, MOST)) }
             }
         }
+        (pictures(view))
     };
     Section { id: "patterns", title: "Patterns", body }
+}
+
+/// The graphs of the entries where most sessions begin.
+fn pictures(view: &View<'_>) -> Markup {
+    let mut graphs: Vec<_> =
+        view.trained.model.patterns.graphs.iter().filter(|graph| !graph.edges.is_empty()).collect();
+    graphs.sort_by_key(|graph| (std::cmp::Reverse(graph.support), graph.entry));
+    let names: Vec<String> = view.trained.model.interfaces.iter().map(|name| shown(name)).collect();
+    let picture = |graph: &GraphData| {
+        html! {
+            figure class="graph" {
+                figcaption {
+                    "Sessions that begin with " code { (shown(view.model.interfaces.name(graph.entry))) } ": "
+                    (count(graph.support))
+                }
+                // The picture escapes the names itself.
+                (PreEscaped(crate::draw::svg(graph, &names)))
+            }
+        }
+    };
+    html! {
+        @if !graphs.is_empty() {
+            h3 { "Graphs of the most used entries" }
+            @for graph in graphs.iter().take(OPEN) { (picture(graph)) }
+            @if graphs.len() > OPEN {
+                details {
+                    summary { "The next " (graphs.len().min(DRAWN) - OPEN) }
+                    @for graph in graphs.iter().take(DRAWN).skip(OPEN) { (picture(graph)) }
+                }
+            }
+        }
+    }
 }

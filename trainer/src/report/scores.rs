@@ -22,8 +22,13 @@ pub(super) fn section(view: &View<'_>) -> Section {
         Rule { name: "mean + 3σ", at: mean + 3.0 * deviation },
     ];
     let stated = [rate, ABOVE_TWO, ABOVE_THREE];
-    let histogram =
-        Histogram { values: &scores, rules: &rules, x_title: "score", y_title: "sessions (log scale)", bars: 80 };
+    let histogram = Histogram {
+        values: &scores,
+        rules: &rules,
+        x_title: "score",
+        y_title: "sessions (log scale)",
+        bars: 80,
+    };
     let body = html! {
         p {
             "Each session was judged by a model that was trained without its caller, so these are the scores that new "
@@ -70,34 +75,49 @@ fn parts(view: &View<'_>) -> Markup {
         div class="small" {
             @for part in Part::ALL {
                 @let amounts: Vec<f32> = evidence.iter().map(|evidence| evidence.get(part)).collect();
-                @let values: Vec<f64> = amounts.iter().map(|&amount| f64::from(amount)).collect();
-                @let (mean, deviation) = moments(&values);
-                @let rules = [
-                    Rule { name: "quantile", at: f64::from(Tail::quantile(&amounts, rate, f32::MIN_POSITIVE)) },
-                    Rule { name: "mean + 2σ", at: mean + 2.0 * deviation },
-                    Rule { name: "mean + 3σ", at: mean + 3.0 * deviation },
-                ];
                 @let (title, unit) = about(part);
                 figure {
                     figcaption { (title) span { (unit) } }
-                    (Histogram { values: &values, rules: &rules, x_title: "", y_title: "sessions", bars: 40 }.draw(&Room::SMALL))
+                    @if amounts.iter().all(|amount| *amount == 0.0) {
+                        p class="soft" { "No held-out session shows any." }
+                    } @else {
+                        (small(part, &amounts, rate))
+                    }
                 }
             }
         }
     }
 }
 
+fn small(part: Part, amounts: &[f32], rate: f64) -> Markup {
+    let values: Vec<f64> = amounts.iter().map(|&amount| f64::from(amount)).collect();
+    let (mean, deviation) = moments(&values);
+    let quantile = f64::from(Tail::quantile(amounts, rate, f32::MIN_POSITIVE));
+    let mut rules = [
+        Rule { name: "quantile", at: quantile },
+        Rule { name: "mean + 2σ", at: mean + 2.0 * deviation },
+        Rule { name: "mean + 3σ", at: mean + 3.0 * deviation },
+    ];
+    if part == Part::Pattern {
+        // No distance is above 1: a threshold there is one that no session passes.
+        rules.iter_mut().filter(|rule| rule.at > 1.0).for_each(|rule| rule.at = f64::INFINITY);
+    }
+    Histogram { values: &values, rules: &rules, x_title: "", y_title: "sessions", bars: 40 }
+        .draw(&Room::SMALL)
+}
+
 /// What a kind of evidence is called, and what its amount is.
 pub(super) fn about(part: Part) -> (&'static str, &'static str) {
     match part {
-        Part::RareStep => ("Rare step", "surprise of the least likely step, bits"),
-        Part::UnusualFlow => ("Unusual flow", "surprise of all steps beyond the usual, σ"),
-        Part::NewInterface => ("New interface", "calls to interfaces never seen"),
-        Part::NewTransition => ("New transition", "steps that never followed their predecessor"),
-        Part::Repetition => ("Repetition", "how seldom one call is made so often, bits"),
-        Part::Enumeration => ("Enumeration", "how seldom one call has so many values, bits"),
-        Part::Length => ("Length", "how seldom a session is so long, bits"),
-        Part::Balance => ("Balance", "how seldom a call is made exactly so often, bits"),
-        Part::Pattern => ("Pattern distance", "distance from the nearest learned way, 0 to 1"),
+        Part::RareStep => ("Rare step", "bits of the least likely step"),
+        Part::UnusualFlow => ("Unusual flow", "all steps, in σ beyond the usual"),
+        Part::NewInterface => ("New interface", "calls to unknown interfaces"),
+        Part::NewTransition => ("New transition", "steps never seen in this order"),
+        Part::Repetition => ("Repetition", "bits of one call made so often"),
+        Part::Enumeration => ("Enumeration", "bits of one call with so many values"),
+        Part::Length => ("Length", "bits of a session so long"),
+        Part::Balance => ("Balance", "bits of a call made just so often"),
+        Part::Pattern => ("Pattern distance", "from the nearest way, 0 to 1"),
+        other => (other.name(), ""),
     }
 }

@@ -5,14 +5,15 @@ use gait_common::interface::InterfaceId;
 use maud::{Markup, html};
 use rustc_hash::FxHashMap;
 
-use super::chart::{count, num, percent, shown, short};
+use super::chart::{count, num, percent, short, shown};
 use super::{Section, View};
 
 /// Interfaces in the map.
 const MOST: usize = 20;
 const CELL: f64 = 30.0;
-const LEFT: f64 = 300.0;
-const TOP: f64 = 175.0;
+/// Width of a character of the names, and how far a slanted name rises for each.
+const CHARACTER: f64 = 6.4;
+const RISE: f64 = 4.9;
 /// Characters of a name beside the map, and above it.
 const NAME: usize = 42;
 const SLANTED: usize = 30;
@@ -30,7 +31,12 @@ pub(super) fn section(view: &View<'_>) -> Section {
     let follows = follows(view);
     let mut listed: Vec<_> = follows
         .iter()
-        .flat_map(|follow| follow.to.iter().map(move |(&to, &times)| (follow.from, to, times, times as f64 / follow.total as f64)))
+        .flat_map(|follow| {
+            follow
+                .to
+                .iter()
+                .map(move |(&to, &times)| (follow.from, to, times, times as f64 / follow.total as f64))
+        })
         .collect();
     listed.sort_by_key(|&(from, to, times, _)| (std::cmp::Reverse(times), from, to));
     let body = html! {
@@ -81,7 +87,11 @@ fn follows(view: &View<'_>) -> Vec<Follow> {
     let begin = firsts.iter().find(|(_, gram)| gram.symbol == BEGIN);
     let mut called: Vec<_> = firsts.iter().filter(|(_, gram)| gram.symbol < END - 1).collect();
     called.sort_by_key(|(_, gram)| (std::cmp::Reverse(gram.count), gram.symbol));
-    begin.into_iter().chain(called.into_iter().take(MOST)).filter_map(|(node, _)| of_node.remove(node)).collect()
+    begin
+        .into_iter()
+        .chain(called.into_iter().take(MOST))
+        .filter_map(|(node, _)| of_node.remove(node))
+        .collect()
 }
 
 fn name<'a>(view: &'a View<'_>, interface: InterfaceId) -> &'a str {
@@ -95,24 +105,30 @@ fn name<'a>(view: &'a View<'_>, interface: InterfaceId) -> &'a str {
 fn map(view: &View<'_>, follows: &[Follow]) -> Markup {
     let columns: Vec<InterfaceId> =
         follows.iter().map(|follow| follow.from).filter(|&from| from != BEGIN).chain([END]).collect();
+    let longest = |most: usize| {
+        let names = follows.iter().map(|follow| short(name(view, follow.from), most).chars().count());
+        names.max().unwrap_or_default().max(7) as f64
+    };
+    let (left, top) = (longest(NAME) * CHARACTER + 16.0, longest(SLANTED) * RISE + 20.0);
     let (width, height) =
-        (LEFT + columns.len() as f64 * CELL + 110.0, TOP + follows.len() as f64 * CELL + 8.0);
+        (left + columns.len() as f64 * CELL + 110.0, top + follows.len() as f64 * CELL + 8.0);
     let middle = |at: usize| (at as f64 + 0.5) * CELL;
     html! {
-        svg viewBox=(format!("0 0 {width} {height}")) role="img" aria-label="heat map of transitions" {
+        svg viewBox=(format!("0 0 {width} {height}")) role="img" aria-label="heat map of transitions"
+            style=(format!("max-width:{width:.0}px")) {
             @for (at, &to) in columns.iter().enumerate() {
-                @let (x, y) = (LEFT + middle(at) - 2.0, TOP - 8.0);
+                @let (x, y) = (left + middle(at) - 2.0, top - 8.0);
                 text class="name label" x=(num(x)) y=(y) transform=(format!("rotate(-50 {} {y})", num(x))) {
                     (short(name(view, to), SLANTED)) title { (shown(name(view, to))) }
                 }
             }
             @for (row, follow) in follows.iter().enumerate() {
-                @let y = TOP + row as f64 * CELL;
-                text class="name label" x=(LEFT - 8.0) y=(num(y + CELL / 2.0 + 3.5)) text-anchor="end" {
+                @let y = top + row as f64 * CELL;
+                text class="name label" x=(left - 8.0) y=(num(y + CELL / 2.0 + 3.5)) text-anchor="end" {
                     (short(name(view, follow.from), NAME)) title { (shown(name(view, follow.from))) }
                 }
                 @for (column, to) in columns.iter().enumerate() {
-                    (cell(view, follow, *to, LEFT + column as f64 * CELL, y))
+                    (cell(view, follow, *to, left + column as f64 * CELL, y))
                 }
             }
         }
@@ -126,7 +142,7 @@ fn cell(view: &View<'_>, follow: &Follow, to: InterfaceId, x: f64, y: f64) -> Ma
     let opacity = if times > 0 { 0.06 + 0.94 * share.sqrt() } else { 0.0 };
     html! {
         @if times == 0 {
-            rect fill="var(--faint)" x=(num(x)) y=(num(y)) width=(CELL - 2.0) height=(CELL - 2.0) rx="3" {}
+            rect class="empty" x=(num(x)) y=(num(y)) width=(CELL - 2.0) height=(CELL - 2.0) rx="3" {}
         } @else {
             rect class="cell" x=(num(x)) y=(num(y)) width=(CELL - 2.0) height=(CELL - 2.0) rx="3"
                 fill-opacity=(format!("{opacity:.2}")) {

@@ -4,16 +4,22 @@ use gait_common::finding::Finding;
 use maud::{Markup, html};
 use rustc_hash::FxHashMap;
 
-use super::chart::{count, percent, plain, shown};
+use super::chart::{count, percent, plain, short, shown};
 use super::scores::about;
 use super::{Section, View};
 
 /// Callers shown.
 const SHOWN: usize = 10;
+/// Callers shown at once.
+const FIRST: usize = 3;
+/// Steps shown of a session, and characters of a step's name.
+const STEPS: usize = 9;
+const NAME: usize = 48;
 
 pub(super) fn section(view: &View<'_>) -> Section {
     let flagged = view.flagged().count() as u64;
     let cases = cases(view);
+    let finding = |session| crate::score::finding(&view.trained.corpus, session, view.model);
     let body = html! {
         p {
             "These callers of the training data look least like the others to the finished model, with their most "
@@ -22,14 +28,12 @@ pub(super) fn section(view: &View<'_>) -> Section {
             "an attack or a broken client should not be taken for normal."
         }
         @if cases.is_empty() { p { strong { "No session shows anything unusual." } } }
-        @for (at, (session, more)) in cases.iter().enumerate() {
-            @let finding = crate::score::finding(&view.trained.corpus, *session, view.model);
-            @if at == 3 {
-                details { summary { "The next " (cases.len() - 3) " callers" } @for (session, more) in &cases[3..] {
-                    (case(&crate::score::finding(&view.trained.corpus, *session, view.model), *more))
-                } }
+        @for &(session, more) in cases.iter().take(FIRST) { (case(&finding(session), more)) }
+        @if cases.len() > FIRST {
+            details {
+                summary { "The next " (cases.len() - FIRST) }
+                @for &(session, more) in &cases[FIRST..] { (case(&finding(session), more)) }
             }
-            @if at < 3 { (case(&finding, *more)) }
         }
     };
     Section { id: "unusual", title: "Most unusual callers", body }
@@ -67,22 +71,15 @@ fn case(finding: &Finding, more: usize) -> Markup {
                 }
                 @if more > 0 { span class="tag" { (more) @if more == 1 { " more session like this" } @else { " more such sessions" } } }
             }
-            ul {
+            ul class="why" {
                 @for reason in &finding.reasons {
                     li {
                         span class="meter" title=(percent(reason.share)) { i style=(format!("width:{:.0}%", 100.0 * reason.share)) {} }
-                        " " strong { (about(reason.part).0) } ": " (reason_text(&reason.text))
+                        span { strong { (about(reason.part).0) } ": " (reason_text(&reason.text)) }
                     }
                 }
             }
-            ol class="walk" aria-label="steps" {
-                @if finding.earlier_steps > 0 { li class="more" { (count(finding.earlier_steps.into())) " earlier steps" } }
-                @for step in &finding.steps {
-                    li class=[step.offending.then_some("off")] {
-                        code { (shown(&step.interface)) } " " small { (format!("{:.1} bits", step.surprise)) }
-                    }
-                }
-            }
+            (walk(finding))
             @if !finding.expected.is_empty() {
                 p class="soft" {
                     "Usual here: "
@@ -91,6 +88,27 @@ fn case(finding: &Finding, more: usize) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// The steps around the one that stands out.
+fn walk(finding: &Finding) -> Markup {
+    let offending = finding.steps.iter().position(|step| step.offending);
+    let last = finding.steps.len().saturating_sub(STEPS);
+    let first = offending.map_or(last, |at| last.min(at.saturating_sub(STEPS / 2)));
+    let after = finding.steps.len().saturating_sub(first + STEPS);
+    html! {
+        ol class="walk" aria-label="steps" {
+            @let before = u64::from(finding.earlier_steps) + first as u64;
+            @if before > 0 { li class="more" { "after " (count(before)) @if before == 1 { " other" } @else { " others" } } }
+            @for step in finding.steps.iter().skip(first).take(STEPS) {
+                li class=[step.offending.then_some("off")] {
+                    code title=(shown(&step.interface)) { (short(&step.interface, NAME)) }
+                    " " small { (format!("{:.1} bits", step.surprise)) }
+                }
+            }
+            @if after > 0 { li class="more" { (after) " more" } }
         }
     }
 }

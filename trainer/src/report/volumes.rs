@@ -22,8 +22,9 @@ pub(super) struct Volume {
 /// The volumes of all interfaces that were called, the most called first.
 pub(super) fn count(trained: &Trained) -> Vec<Volume> {
     let corpus = &trained.corpus;
-    let mut volumes: Vec<Volume> =
-        (0..trained.model.interfaces.len() as u32).map(|interface| Volume { interface, ..Volume::default() }).collect();
+    let mut volumes: Vec<Volume> = (0..trained.model.interfaces.len() as u32)
+        .map(|interface| Volume { interface, ..Volume::default() })
+        .collect();
     // The session that called an interface last, one more than its place; and who called what.
     let mut latest = vec![0; volumes.len()];
     let mut callers: FxHashSet<(u32, InterfaceId)> = FxHashSet::default();
