@@ -154,6 +154,16 @@ impl Model {
         })
     }
 
+    /// The Markov model.
+    pub fn markov(&self) -> &Markov {
+        &self.markov
+    }
+
+    /// The groups of callers, if there are any.
+    pub fn groups(&self) -> Option<&Groups> {
+        self.groups.as_ref()
+    }
+
     /// Scores from here on are anomalous.
     pub fn threshold(&self) -> f64 {
         self.calibration.threshold()

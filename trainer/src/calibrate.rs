@@ -1,6 +1,6 @@
 //! Calibration: from what held-out sessions showed to tails and a threshold.
 
-use gait_common::detect::{CalibrationData, Detector, Evidence, Part, SessionState, Tail};
+use gait_common::detect::{CalibrationData, Detector, Evidence, Habits, Part, SessionState, Tail};
 use gait_common::model::Model;
 
 use crate::corpus::Corpus;
@@ -18,15 +18,19 @@ pub struct Judged {
     pub fold: usize,
     witness: u32,
     evidence: Evidence,
+    /// The group that it was measured against.
+    group: usize,
     /// Summed surprise after each operation, with the number of steps.
     surprise: Vec<(f64, u32)>,
 }
 
 impl Judged {
-    /// Judges a session by a model that is not calibrated yet.
-    pub fn new(corpus: &Corpus, session: usize, fold: usize, model: &Model) -> Self {
+    /// Judges a session by a model that is not calibrated yet. A caller's sessions come in their order; each adds to its
+    /// habits.
+    pub fn new(corpus: &Corpus, session: usize, fold: usize, model: &Model, habits: &mut Habits) -> Self {
         let detector = Detector::new(model);
         let mut state = SessionState::default();
+        detector.begin(&mut state, &corpus.callers[corpus.sessions[session].caller as usize], habits);
         let mut surprise = Vec::new();
         for operation in corpus.operations(&corpus.sessions[session]) {
             detector.observe(&mut state, operation);
@@ -36,8 +40,19 @@ impl Judged {
             detector.end(&mut state);
             surprise.push(state.surprise());
         }
+        detector.learn(&state, habits);
         let witness = corpus.witness(&corpus.sessions[session]);
-        Self { session, fold, witness, evidence: state.evidence(), surprise }
+        Self { session, fold, witness, evidence: state.evidence(), group: state.group(), surprise }
+    }
+
+    /// The session's distance from its caller's habits, and the group they belong to.
+    pub fn habits(&self) -> (usize, f32) {
+        (self.group, self.evidence.get(Part::Habits))
+    }
+
+    /// Takes the distance in units of the groups' limits.
+    pub fn measure_habits(&mut self, limits: &[f32]) {
+        self.evidence.0[Part::Habits as usize] /= limits.get(self.group).copied().unwrap_or(1.0);
     }
 }
 

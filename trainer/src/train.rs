@@ -6,6 +6,7 @@
 
 use anyhow::{Result, ensure};
 use gait_common::call::Nanos;
+use gait_common::detect::Habits;
 use gait_common::interface::{InterfaceId, Interfaces, Naming};
 use gait_common::model::{Meta, Model, ModelData};
 use gait_common::sequence::{SECOND, Timing};
@@ -14,7 +15,7 @@ use rayon::prelude::*;
 use crate::calibrate::{self, HeldOut, Judged};
 use crate::corpus::{self, Choice, Corpus, Input, Session};
 use crate::counts;
-use crate::groups::GroupsReport;
+use crate::groups::{self, Distances, GroupsReport};
 use crate::ingest::ReadReport;
 use crate::markov::Counter;
 use crate::patterns::{self, PatternParams};
@@ -118,8 +119,8 @@ pub fn train(input: &Input, params: &TrainParams) -> Result<Trained> {
         ..ModelData::default()
     };
     let partial = corpus.sessions.iter().filter(|session| corpus.has_gap(session)).count();
-    let (model, held_out) = fit(&corpus, &base, params)?;
-    Ok(Trained { model, report: survey.report, partial, corpus, held_out, groups: None })
+    let (model, held_out, groups) = fit(&corpus, &base, params)?;
+    Ok(Trained { model, report: survey.report, partial, corpus, held_out, groups })
 }
 
 fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {
@@ -143,44 +144,55 @@ fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {
 }
 
 /// Learns from all sessions and calibrates on folds.
-fn fit(corpus: &Corpus, base: &ModelData, params: &TrainParams) -> Result<(ModelData, HeldOut)> {
+fn fit(
+    corpus: &Corpus,
+    base: &ModelData,
+    params: &TrainParams,
+) -> Result<(ModelData, HeldOut, Option<GroupsReport>)> {
     let folds: Vec<usize> = corpus
         .sessions
         .iter()
         .map(|session| fold_of(corpus.callers[session.caller as usize].as_bytes(), params.seed))
         .collect();
     let backoff = tune(corpus, &folds, base.interfaces.len() as u32, params.order);
-    let judged = cross_judge(corpus, base, &folds, &backoff, params)?;
     let all: Vec<usize> = (0..corpus.sessions.len()).collect();
     let mut model = learn(corpus, base, &all, &backoff, params)?;
+    let mut report = groups::learn(corpus, &all, &mut model, params.seed)?;
+    let (mut judged, distances) = cross_judge(corpus, &model, &folds, &backoff, params)?;
+    if let (Some(data), Some(report)) = (&mut model.groups, &mut report) {
+        groups::set_limits(data, report, &distances, &mut judged, params.false_alarm_rate);
+    }
     let (calibration, held_out) = calibrate::calibrate(&judged, params.false_alarm_rate);
     model.calibration = calibration;
-    Ok((model, held_out))
+    Ok((model, held_out, report))
 }
 
-/// Judges each session by a model of those in the other folds.
+/// Judges each session by a model of those in the other folds, and measures the callers who came back by its groups.
 fn cross_judge(
     corpus: &Corpus,
-    base: &ModelData,
+    all: &ModelData,
     folds: &[usize],
     backoff: &[f64],
     params: &TrainParams,
-) -> Result<Vec<Judged>> {
-    let judge_fold = |fold| -> Result<Vec<Judged>> {
+) -> Result<(Vec<Judged>, Distances)> {
+    let judge_fold = |fold| -> Result<(Vec<Judged>, Distances)> {
         let (held_out, others): (Vec<usize>, Vec<usize>) =
             (0..folds.len()).partition(|&at| folds[at] == fold);
-        let model = Model::new(learn(corpus, base, &others, backoff, params)?)?;
-        Ok(held_out.into_iter().map(|at| Judged::new(corpus, at, fold, &model)).collect())
+        let mut data = learn(corpus, all, &others, backoff, params)?;
+        if let Some(all) = &all.groups {
+            groups::learn_like(corpus, &others, &mut data, all)?;
+        }
+        let model = Model::new(data)?;
+        let distances = groups::held_out(corpus, &held_out, &model);
+        let mut habits = Habits::default();
+        let judge = |at| Judged::new(corpus, at, fold, &model, &mut habits);
+        Ok((held_out.into_iter().map(judge).collect(), distances))
     };
-    let mut judged: Vec<Judged> = (0..FOLDS)
-        .into_par_iter()
-        .map(judge_fold)
-        .collect::<Result<Vec<_>>>()?
-        .into_iter()
-        .flatten()
-        .collect();
+    let (judged, distances): (Vec<_>, Vec<_>) =
+        (0..FOLDS).into_par_iter().map(judge_fold).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+    let mut judged: Vec<Judged> = judged.into_iter().flatten().collect();
     judged.sort_by_key(|judged| judged.session);
-    Ok(judged)
+    Ok((judged, distances.into_iter().flatten().collect()))
 }
 
 fn fold_of(caller: &[u8], seed: u64) -> usize {
@@ -225,6 +237,7 @@ fn learn(
             base.interfaces.len(),
         ),
         patterns: patterns::build(whole().map(|session| corpus.interfaces(session)), &params.patterns)?,
+        groups: None,
         ..base.clone()
     })
 }

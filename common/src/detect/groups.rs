@@ -198,6 +198,17 @@ impl Groups {
         &self.data
     }
 
+    /// The key of a model's callers: not a secret, but another for each training run.
+    pub fn key(run: &[u64]) -> [u8; 32] {
+        let bytes: Vec<u8> = run.iter().flat_map(|number| number.to_le_bytes()).collect();
+        blake3::derive_key("gait 2026 groups of callers", &bytes)
+    }
+
+    /// The columns.
+    pub fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
     /// The hash by which a caller is known.
     pub fn hash(key: &[u8; 32], caller: &str) -> u64 {
         let hash = blake3::keyed_hash(key, caller.as_bytes());

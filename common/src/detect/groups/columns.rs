@@ -127,6 +127,11 @@ impl Tally {
         self.of_length[1]
     }
 
+    /// Call groups of a length, from 1 to [`MAX_ORDER`], those that are no columns among them.
+    pub fn of_length(&self, length: usize) -> u32 {
+        self.of_length[length]
+    }
+
     /// How often a column's call group occurred.
     pub fn count(&self, column: usize) -> u32 {
         self.counts[column]

@@ -56,7 +56,7 @@ pub struct Habits {
 
 impl Habits {
     /// What is known of a caller.
-    pub(super) fn of(&self, groups: &Groups, caller: u64) -> Habit {
+    pub fn of(&self, groups: &Groups, caller: u64) -> Habit {
         let live = self.young.get(&caller).or_else(|| self.old.get(&caller));
         live.copied().unwrap_or_else(|| groups.trained(caller))
     }
