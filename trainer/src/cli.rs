@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod inspect;
+mod learn;
 mod mine;
 mod score;
 mod train;

@@ -1,16 +1,14 @@
 //! `gait-trainer train`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use gait_common::interface::Naming;
 
+use super::learn::LearnArgs;
 use super::{InputArgs, note};
-use crate::patterns::PatternParams;
 use crate::report::{self, About};
-use crate::train::{TrainParams, train};
+use crate::train::train;
 
 /// Learn a model from normal traffic.
 #[derive(Debug, Args)]
@@ -30,45 +28,13 @@ pub(super) struct TrainArgs {
     /// Also write a page about what was read and learned: one HTML file, to be opened in a browser
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Share of normal sessions that may be flagged
-    #[arg(long, value_name = "SHARE", default_value_t = TrainParams::default().false_alarm_rate)]
-    false_alarm_rate: f64,
-    /// Order of the Markov model
-    #[arg(long, default_value_t = TrainParams::default().order)]
-    order: usize,
-    /// Least support of a pattern, as a share of the sessions that begin at the same interface
-    #[arg(long, value_name = "SHARE", default_value_t = PatternParams::default().min_support)]
-    min_support: f64,
-    /// Silence in seconds that ends a session
-    #[arg(long, value_name = "SECONDS", default_value_t = 1800.0)]
-    session_idle: f64,
-    /// Pause in seconds that ends an operation; derived from the data when not given
-    #[arg(long, value_name = "SECONDS")]
-    operation_gap: Option<f64>,
-    /// Tell interfaces of different hosts apart
-    #[arg(long)]
-    by_host: bool,
-    /// Template that wins over learned ones, e.g. 'GET /users/{id}' (may be repeated)
-    #[arg(long = "template", value_name = "TEMPLATE")]
-    templates: Vec<String>,
-    /// Seed of what is drawn at random; the same data and seed give the same file
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    #[command(flatten)]
+    learn: LearnArgs,
 }
 
 impl TrainArgs {
     pub(super) fn run(self) -> Result<()> {
-        let params = TrainParams {
-            order: self.order,
-            false_alarm_rate: self.false_alarm_rate,
-            session_idle: nanos("--session-idle", self.session_idle)?,
-            operation_gap: self.operation_gap.map(|gap| nanos("--operation-gap", gap)).transpose()?,
-            naming: Naming { host: self.by_host, ..Naming::default() },
-            templates: self.templates,
-            patterns: PatternParams { min_support: self.min_support, ..PatternParams::default() },
-            seed: self.seed,
-        };
-        params.check()?;
+        let params = self.learn.params()?;
         let trained = train(&self.input.input(&self.inputs), &params)?;
         let fingerprint = crate::model::save(&self.out, &trained.model)?;
         let meta = &trained.model.meta;
@@ -95,10 +61,4 @@ impl TrainArgs {
         }
         Ok(())
     }
-}
-
-fn nanos(option: &str, seconds: f64) -> Result<u64> {
-    let duration = Duration::try_from_secs_f64(seconds)
-        .with_context(|| format!("{option} must be a positive number of seconds, not {seconds}"))?;
-    u64::try_from(duration.as_nanos()).with_context(|| format!("{option} is too long: {seconds} seconds"))
 }
