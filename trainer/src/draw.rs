@@ -35,18 +35,20 @@ pub fn dot(graph: &GraphData, names: &[String]) -> String {
         let _ = writeln!(out, "  n{place} [label={}{entry}];", quoted(&node.name));
     }
     for edge in &view.edges {
-        let (colour, dashes) = match edge.relation {
-            Relation::Parallel => (colour(edge.relation), ", style=dashed"),
-            Relation::Loop => (colour(edge.relation), ", style=dotted"),
-            Relation::Serial | Relation::Choice => (colour(edge.relation), ""),
+        let style = match (edge.relation, edge.back) {
+            (Relation::Parallel, Some(_)) => ", style=dashed, dir=both",
+            (Relation::Parallel, None) => ", style=dashed",
+            (Relation::Loop, _) => ", style=dotted",
+            (Relation::Serial | Relation::Choice, _) => "",
         };
         let _ = writeln!(
             out,
-            "  n{} -> n{} [label=\"{} {}\", color=\"{colour}\", penwidth={:.1}{dashes}];",
+            "  n{} -> n{} [label=\"{} {}\", color=\"{}\", penwidth={:.1}{style}];",
             edge.from,
             edge.to,
             edge.relation.name(),
-            edge.weight,
+            view::number(edge),
+            colour(edge.relation),
             view.width(edge)
         );
     }

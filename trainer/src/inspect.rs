@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use gait_common::interface::Interfaces;
-use gait_common::model::ModelData;
+use gait_common::detect::{GraphData, Relation, Relations};
+use gait_common::interface::{InterfaceId, NEW_NAME};
+use gait_common::model::{Meta, ModelData};
+use serde::Serialize;
 
 /// Interfaces and ways shown of each, at most.
 const SHOWN: usize = 10;
@@ -55,24 +57,129 @@ fn overview(model: &ModelData, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn graphs(model: &ModelData, part: Option<&str>, out: &mut String) -> std::fmt::Result {
-    let Ok(interfaces) = Interfaces::new(&model.interfaces, model.naming.clone()) else {
-        return writeln!(out, "the model's interfaces are not sound");
-    };
-    let mut graphs: Vec<_> = model
-        .patterns
-        .graphs
-        .iter()
-        .filter(|graph| part.is_none_or(|part| interfaces.name(graph.entry).contains(part)))
-        .collect();
+/// The graphs that begin at an interface whose name contains `part`, all without; those most sessions begin in first.
+pub fn graphs_of<'a>(model: &'a ModelData, part: Option<&str>) -> Vec<&'a GraphData> {
+    let fits = |graph: &&GraphData| part.is_none_or(|part| name(model, graph.entry).contains(part));
+    let mut graphs: Vec<_> = model.patterns.graphs.iter().filter(fits).collect();
     graphs.sort_by_key(|graph| (std::cmp::Reverse(graph.support), graph.entry));
+    graphs
+}
+
+fn name(model: &ModelData, id: InterfaceId) -> &str {
+    model.interfaces.get(id as usize).map_or(NEW_NAME, String::as_str)
+}
+
+fn graphs(model: &ModelData, part: Option<&str>, out: &mut String) -> std::fmt::Result {
+    let graphs = graphs_of(model, part);
     writeln!(out, "{} pattern graphs", graphs.len())?;
     for graph in graphs.iter().take(if part.is_some() { usize::MAX } else { SHOWN }) {
-        writeln!(out, "\nfrom {} ({} sessions)", interfaces.name(graph.entry), graph.support)?;
+        writeln!(out, "\nfrom {} ({} sessions)", name(model, graph.entry), graph.support)?;
         for path in graph.paths.iter().take(SHOWN) {
-            let steps: Vec<_> = path.steps.iter().map(|&step| interfaces.name(step)).collect();
+            let steps: Vec<_> = path.steps.iter().map(|&step| name(model, step)).collect();
             writeln!(out, "{:>10}  {}", path.support, steps.join(" > "))?;
+        }
+        relations(model, graph, if part.is_some() { usize::MAX } else { SHOWN }, out)?;
+    }
+    Ok(())
+}
+
+/// The edges of a graph by their relation, at most `most` of each, the heaviest first.
+fn relations(model: &ModelData, graph: &GraphData, most: usize, out: &mut String) -> std::fmt::Result {
+    let relations = Relations::new(graph);
+    for relation in Relation::ALL {
+        let mut edges: Vec<_> = graph
+            .edges
+            .iter()
+            .zip(relations.edges())
+            .filter_map(|(edge, found)| (*found == relation).then_some(edge))
+            .collect();
+        edges.sort_by(|a, b| b.weight.total_cmp(&a.weight).then((a.from, a.to).cmp(&(b.from, b.to))));
+        for edge in edges.iter().take(most) {
+            let (from, to) = (name(model, edge.from), name(model, edge.to));
+            let weight = (edge.weight * 10.0).round() / 10.0;
+            match relation {
+                Relation::Loop if edge.from == edge.to => writeln!(out, "{weight:>10}  loop: {from} again")?,
+                Relation::Loop => writeln!(out, "{weight:>10}  loop: {from} back to {to}")?,
+                Relation::Serial | Relation::Choice | Relation::Parallel => {
+                    writeln!(out, "{weight:>10}  {}: {from} > {to}", relation.name())?;
+                }
+            }
+        }
+        if edges.len() > most {
+            writeln!(out, "            {}: {} more", relation.name(), edges.len() - most)?;
         }
     }
     Ok(())
+}
+
+/// A model as `inspect --json` prints it: what it was made from, and its pattern graphs with names in place of numbers.
+#[derive(Debug, Serialize)]
+pub struct Summary<'a> {
+    meta: &'a Meta,
+    interfaces: usize,
+    operation_gap_ns: u64,
+    session_idle_ns: u64,
+    threshold: f64,
+    false_alarm_rate: f64,
+    graphs: Vec<Graph<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Graph<'a> {
+    entry: &'a str,
+    sessions: u64,
+    paths: Vec<Path<'a>>,
+    edges: Vec<Edge<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Path<'a> {
+    steps: Vec<&'a str>,
+    support: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Edge<'a> {
+    from: &'a str,
+    to: &'a str,
+    weight: f64,
+    relation: Relation,
+}
+
+impl<'a> Summary<'a> {
+    /// With `interface`, only the graphs that begin at an interface whose name contains it.
+    pub fn new(model: &'a ModelData, interface: Option<&str>) -> Self {
+        let graph = |graph: &'a GraphData| Graph {
+            entry: name(model, graph.entry),
+            sessions: graph.support,
+            paths: graph
+                .paths
+                .iter()
+                .map(|path| Path {
+                    steps: path.steps.iter().map(|&step| name(model, step)).collect(),
+                    support: path.support,
+                })
+                .collect(),
+            edges: graph
+                .edges
+                .iter()
+                .zip(Relations::new(graph).edges())
+                .map(|(edge, &relation)| Edge {
+                    from: name(model, edge.from),
+                    to: name(model, edge.to),
+                    weight: edge.weight,
+                    relation,
+                })
+                .collect(),
+        };
+        Self {
+            meta: &model.meta,
+            interfaces: model.interfaces.len().saturating_sub(1),
+            operation_gap_ns: model.timing.operation_gap,
+            session_idle_ns: model.timing.session_idle,
+            threshold: model.calibration.threshold,
+            false_alarm_rate: model.calibration.false_alarm_rate,
+            graphs: graphs_of(model, interface).into_iter().map(graph).collect(),
+        }
+    }
 }

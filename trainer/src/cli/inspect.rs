@@ -1,17 +1,22 @@
 //! `gait-trainer inspect`.
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
+use gait_common::model::ModelData;
 
 use super::print;
+use crate::{draw, inspect};
 
 /// Show what a model knows.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   gait-trainer inspect shop.gait
-  gait-trainer inspect shop.gait --interface /login")]
+  gait-trainer inspect shop.gait --interface /login
+  gait-trainer inspect shop.gait --interface 'POST /login' --svg login.svg
+  gait-trainer inspect shop.gait --json | jq '.graphs[].edges[] | select(.relation == \"parallel\")'")]
 pub(super) struct InspectArgs {
     /// The model
     #[arg(value_name = "MODEL")]
@@ -19,13 +24,46 @@ pub(super) struct InspectArgs {
     /// Show the pattern graphs that begin at interfaces whose name contains this
     #[arg(long, value_name = "TEXT")]
     interface: Option<String>,
+    /// Print one JSON object instead of text
+    #[arg(long, conflicts_with_all = ["dot", "svg"])]
+    json: bool,
+    /// Write the graph that most sessions begin in, of those shown, for Graphviz ('-': to standard output)
+    #[arg(long, value_name = "FILE", conflicts_with = "svg")]
+    dot: Option<PathBuf>,
+    /// Draw the graph that most sessions begin in, of those shown ('-': to standard output)
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
 
 impl InspectArgs {
     pub(super) fn run(self) -> Result<()> {
         let model = crate::model::load_data(&self.model)?;
-        let text = crate::inspect::describe(&model, self.interface.as_deref());
+        let interface = self.interface.as_deref();
+        let text = match (&self.dot, &self.svg) {
+            (Some(file), _) => return self.picture(&model, file, draw::dot),
+            (_, Some(file)) => return self.picture(&model, file, draw::svg),
+            _ if self.json => serde_json::to_string_pretty(&inspect::Summary::new(&model, interface))?,
+            _ => inspect::describe(&model, interface),
+        };
         print(&mut std::io::stdout().lock(), text.trim_end())?;
         Ok(())
+    }
+
+    fn picture(
+        &self,
+        model: &ModelData,
+        file: &Path,
+        draw: fn(&gait_common::detect::GraphData, &[String]) -> String,
+    ) -> Result<()> {
+        let graphs = inspect::graphs_of(model, self.interface.as_deref());
+        let graph =
+            graphs.first().context("no pattern graph to draw: see `inspect` without --svg and --dot")?;
+        let picture = draw(graph, &model.interfaces);
+        if file == Path::new("-") {
+            print(&mut std::io::stdout().lock(), picture.trim_end())?;
+            return Ok(());
+        }
+        let written = std::fs::File::create(file).and_then(|mut out| out.write_all(picture.as_bytes()));
+        written.with_context(|| format!("failed to write the picture {}", file.display()))
     }
 }

@@ -10,13 +10,8 @@ use super::view::View;
 
 /// Sweeps over the columns, there and back.
 const SWEEPS: usize = 12;
-/// Columns beyond which only the weightier edges decide where a call stands.
-const MAX_COLUMNS: usize = 9;
 /// Shares of what reaches a call from which on an edge is weighty; the first that gives few enough columns is taken.
 const WEIGHTY: [f64; 5] = [0.0, 0.1, 0.2, 0.35, 0.5];
-/// Height of a call and of a bend with the room around them, in pixels.
-const CALL: f64 = 46.0;
-const BEND: f64 = 16.0;
 
 /// Something that has a place: a call, or a bend of an edge.
 pub(super) struct Spot {
@@ -36,11 +31,24 @@ pub(super) struct Layout {
     pub(super) columns: usize,
     /// Height of all in pixels.
     pub(super) height: f64,
+    room: Room,
+}
+
+/// How much room there is, in pixels.
+#[derive(Clone, Copy)]
+pub(super) struct Room {
+    /// Room that a call takes in its column.
+    pub(super) call: f64,
+    /// Room that a bend takes in its column.
+    pub(super) bend: f64,
+    /// Columns that fit. Where there are more, only the weightier edges decide where a call stands.
+    pub(super) columns: usize,
 }
 
 impl Layout {
-    pub(super) fn new(view: &View) -> Self {
-        let column = columns(view);
+    /// Places a view.
+    pub(super) fn new(view: &View, room: Room) -> Self {
+        let column = columns(view, room.columns);
         let mut spots: Vec<Spot> =
             column.iter().map(|&column| Spot { column, y: 0.0, bend: false }).collect();
         let mut ways = Vec::with_capacity(view.edges.len());
@@ -62,7 +70,7 @@ impl Layout {
             ways.push(way);
         }
         let columns = column.iter().max().map_or(1, |last| last + 1);
-        let mut layout = Self { spots, ways, columns, height: 0.0 };
+        let mut layout = Self { spots, ways, columns, height: 0.0, room };
         layout.arrange();
         layout
     }
@@ -117,7 +125,7 @@ impl Layout {
     }
 
     fn room(&self, spot: &Spot) -> f64 {
-        if spot.bend { BEND } else { CALL }
+        if spot.bend { self.room.bend } else { self.room.call }
     }
 
     /// Mean height of a spot's neighbours, in one column or all; its own where it has none.
@@ -186,7 +194,7 @@ impl Layout {
 }
 
 /// The column of each call.
-fn columns(view: &View) -> Vec<usize> {
+fn columns(view: &View, most: usize) -> Vec<usize> {
     let mut reaching = vec![0.0; view.nodes.len()];
     let forward = || view.edges.iter().filter(|edge| edge.relation != Relation::Loop && edge.from < edge.to);
     forward().for_each(|edge| reaching[edge.to] += edge.weight);
@@ -195,7 +203,7 @@ fn columns(view: &View) -> Vec<usize> {
         let mut column = vec![0; view.nodes.len()];
         // The view's order is one in which forward edges lead from earlier to later calls.
         for node in 0..view.nodes.len() {
-            let leading = || forward().filter(|edge| edge.to == node && !is_pair(view, edge.from, node));
+            let leading = || forward().filter(|edge| edge.to == node && edge.back.is_none());
             let heaviest = leading().max_by(|a, b| a.weight.total_cmp(&b.weight).then(b.from.cmp(&a.from)));
             let heaviest = heaviest.map(|edge| edge.from);
             let weighty =
@@ -206,17 +214,9 @@ fn columns(view: &View) -> Vec<usize> {
         if best.as_ref().is_none_or(|best| best.iter().max().map_or(0, |last| last + 1) > count) {
             best = Some(column);
         }
-        if count <= MAX_COLUMNS {
+        if count <= most {
             break;
         }
     }
     best.unwrap_or_default()
-}
-
-/// Whether two calls are parallel: they stand side by side.
-fn is_pair(view: &View, a: usize, b: usize) -> bool {
-    let leads = |from, to| {
-        view.edges.iter().any(|edge| (edge.from, edge.to, edge.relation) == (from, to, Relation::Parallel))
-    };
-    leads(a, b) && leads(b, a)
 }

@@ -19,7 +19,13 @@ fn a_picture_shows_every_call_every_edge_and_every_relation() {
     let graph = graph(&[(1, 2, 5.0), (1, 3, 5.0), (2, 4, 5.0), (3, 4, 5.0), (4, 4, 9.0)]);
     let names = names(&["GET /", "GET /a?x&y", "GET /b", "POST /<c>\u{7}\""]);
     let svg = svg(&graph, &names);
-    for text in ["GET /a?x&amp;y", "POST /&lt;c&gt;\u{fffd}&quot;", "10 sessions", "GET /b to POST"] {
+    for text in [
+        "GET /a?x&amp;y",
+        "POST /&lt;c&gt;\u{fffd}&quot;",
+        "10 sessions",
+        "GET /b to POST",
+        "GET / to GET /b: choice, 5 times",
+    ] {
         assert!(svg.contains(text), "{text} is not in {svg}");
     }
     assert_eq!(svg.matches("<path class=\"gait-e\"").count(), graph.edges.len() + Relation::ALL.len());

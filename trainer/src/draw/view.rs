@@ -7,8 +7,14 @@ use gait_common::interface::{InterfaceId, NEW_NAME};
 const MAX_NODES: usize = 24;
 /// Most edges in a picture, for each of its calls.
 const EDGES_PER_NODE: usize = 2;
+/// So many edges are readable however few calls there are.
+const FREE: usize = 32;
+/// Edges with less than this share of the heaviest one's weight are not drawn.
+const ACCIDENT: f64 = 0.02;
+/// Where the heaviest edge has at least this weight, what was seen once is not drawn either.
+const FEW: f64 = 10.0;
 /// Width of the heaviest edge, in pixels.
-const WIDEST: f64 = 7.0;
+const WIDEST: f64 = 5.5;
 
 /// A call in a picture.
 pub(super) struct Node {
@@ -17,11 +23,13 @@ pub(super) struct Node {
     pub(super) reached: f64,
 }
 
-/// An edge in a picture, its ends as places among the nodes.
+/// An edge in a picture, its ends as places among the nodes. The two orders of a parallel pair are one edge.
 pub(super) struct Edge {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) weight: f64,
+    /// How often the other order was seen, where the two are one edge.
+    pub(super) back: Option<f64>,
     pub(super) relation: Relation,
 }
 
@@ -58,6 +66,11 @@ impl View {
             reached[place[&edge.to]] += edge.weight;
         }
         let (calls, chosen) = choose(graph, relations.order(), most);
+        let weight = |from: InterfaceId, to: InterfaceId| {
+            let opposite = |&&at: &&usize| (graph.edges[at].from, graph.edges[at].to) == (from, to);
+            let at = *chosen.iter().find(opposite)?;
+            (relations.edges()[at] == Relation::Parallel).then_some(graph.edges[at].weight)
+        };
         let nodes = calls.iter().map(|call| Node {
             name: names.get(*call as usize).map_or(NEW_NAME, String::as_str).to_owned(),
             reached: reached[place[call]],
@@ -65,16 +78,23 @@ impl View {
         let at = |call| calls.iter().position(|other| *other == call).unwrap_or_default();
         let edges: Vec<Edge> = chosen
             .iter()
-            .map(|&edge| Edge {
-                from: at(graph.edges[edge].from),
-                to: at(graph.edges[edge].to),
-                weight: graph.edges[edge].weight,
-                relation: relations.edges()[edge],
+            .filter_map(|&edge| {
+                let (relation, edge) = (relations.edges()[edge], &graph.edges[edge]);
+                let back = weight(edge.to, edge.from).filter(|_| relation == Relation::Parallel);
+                let (from, to) = (at(edge.from), at(edge.to));
+                // Of a pair the one that leads from the earlier call stands for both.
+                (back.is_none() || from < to).then_some(Edge {
+                    from,
+                    to,
+                    weight: edge.weight,
+                    back,
+                    relation,
+                })
             })
             .collect();
         Self {
             support: graph.support,
-            hidden: (relations.order().len() - calls.len(), graph.edges.len() - edges.len()),
+            hidden: (relations.order().len() - calls.len(), graph.edges.len() - chosen.len()),
             heaviest: edges.iter().map(|edge| edge.weight).fold(1.0, f64::max),
             nodes: nodes.collect(),
             edges,
@@ -87,13 +107,27 @@ impl View {
     }
 }
 
+/// How often an edge was walked, as it is read: whole from ten on; of a pair both orders.
+pub(super) fn number(edge: &Edge) -> String {
+    let round = |weight: f64| match weight >= 10.0 || weight.fract() == 0.0 {
+        true => format!("{weight:.0}"),
+        false => format!("{weight:.1}"),
+    };
+    let back = edge.back.map(|back| format!(":{}", round(back)));
+    format!("{}{}", round(edge.weight), back.unwrap_or_default())
+}
+
 /// The calls that are drawn, in their order, and the places of the edges. From the entry on, the heaviest edge that
 /// leads to another call is taken next, so that every call drawn has a drawn way to it.
 fn choose(graph: &GraphData, order: &[InterfaceId], most: usize) -> (Vec<InterfaceId>, Vec<usize>) {
-    if order.len() <= most && graph.edges.len() <= EDGES_PER_NODE.saturating_mul(most) {
+    if most == usize::MAX {
         return (order.to_vec(), (0..graph.edges.len()).collect());
     }
-    let mut heaviest: Vec<usize> = (0..graph.edges.len()).collect();
+    let between = graph.edges.iter().filter(|edge| edge.from != edge.to);
+    let most_walked = between.map(|edge| edge.weight).fold(0.0, f64::max);
+    let least = (ACCIDENT * most_walked).max(if most_walked < FEW { 0.0 } else { 1.5 });
+    let mut heaviest: Vec<usize> =
+        (0..graph.edges.len()).filter(|&at| graph.edges[at].weight >= least).collect();
     heaviest.sort_by(|&a, &b| graph.edges[b].weight.total_cmp(&graph.edges[a].weight).then(a.cmp(&b)));
     let (mut calls, mut chosen) = (vec![graph.entry], Vec::new());
     while calls.len() < most {
@@ -105,9 +139,10 @@ fn choose(graph: &GraphData, order: &[InterfaceId], most: usize) -> (Vec<Interfa
         calls.push(graph.edges[next].to);
         chosen.push(next);
     }
+    let most = EDGES_PER_NODE.saturating_mul(calls.len()).max(FREE);
     for at in heaviest {
         let edge = &graph.edges[at];
-        if chosen.len() == EDGES_PER_NODE.saturating_mul(calls.len()) {
+        if chosen.len() == most {
             break;
         }
         if calls.contains(&edge.from) && calls.contains(&edge.to) && !chosen.contains(&at) {
