@@ -1,8 +1,13 @@
-//! Measurements: what the agent costs the host, and how fast its user-space side is.
+//! Measurements: what the agent costs the host, and how fast its user-space side and the trainer are.
 
 mod cpu;
+mod ingest;
+mod measured;
+mod mine;
 mod overhead;
 mod summary;
+
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -16,7 +21,11 @@ pub(crate) enum What {
     Overhead,
     /// Replayed calls through naming, sequences and detection
     Pipeline,
-    /// Both
+    /// PrefixSpan beside the PyPI package of that name, on the same files
+    Mine,
+    /// A large access log read by ours and by GoAccess, and trained on
+    Ingest,
+    /// All of them
     All,
 }
 
@@ -38,19 +47,32 @@ pub(crate) struct Options {
     /// A new connection for each request
     #[arg(long)]
     close: bool,
-    /// Prints the overhead's figures as JSON instead of a table
+    /// Size of the access log, in MB
+    #[arg(long, default_value_t = 1000)]
+    megabytes: u32,
+    /// Files of your own instead of made ones: sequences in SPMF's form, or lines of an access log
+    #[arg(long, value_name = "FILE")]
+    data: Vec<PathBuf>,
+    /// Prints the figures as JSON instead of a table
     #[arg(long)]
     json: bool,
 }
 
 /// Runs a measurement.
 pub(crate) fn bench(what: What, options: &Options) -> Result<()> {
-    if what != What::Pipeline {
+    let is = |wanted| what == wanted || what == What::All;
+    if is(What::Overhead) {
         overhead::overhead(options)?;
     }
-    if what != What::Overhead {
+    if is(What::Pipeline) {
         say("measuring the pipeline");
         run(cargo().args(["bench", "--package", "gait-tests", "--bench", "pipeline"]))?;
+    }
+    if is(What::Mine) {
+        mine::mine(options)?;
+    }
+    if is(What::Ingest) {
+        ingest::ingest(options)?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod demo;
 mod fuzz;
 mod interrupt;
 mod nginx;
+mod python;
 mod shell;
 mod test;
 mod toolchain;
@@ -103,11 +104,13 @@ enum Task {
         #[arg(last = true, value_name = "OPTION")]
         rest: Vec<String>,
     },
-    /// Measures what the agent costs, and how fast its user-space side is
+    /// Measures what the agent costs, and how fast it and the trainer are
     #[command(after_help = "Examples:
   cargo xtask bench overhead
   cargo xtask bench overhead --workers 2 --close --json
-  cargo xtask bench pipeline")]
+  cargo xtask bench pipeline
+  cargo xtask bench mine
+  cargo xtask bench ingest --megabytes 200 --data /var/log/nginx/access.log")]
     Bench {
         /// What to measure
         what: bench::What,
