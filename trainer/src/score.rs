@@ -45,12 +45,19 @@ pub fn score<'a>(corpus: &'a Corpus, model: &'a Model) -> impl Iterator<Item = S
     })
 }
 
-/// The finding that one session of a corpus would be, whether or not it passes the threshold.
-pub fn finding(corpus: &Corpus, session: usize, model: &Model) -> Finding {
+/// The findings that some sessions of a corpus would be, whether or not they pass the threshold, in the order asked for.
+pub fn findings(corpus: &Corpus, wanted: &[usize], model: &Model) -> Vec<Finding> {
     let mut judge = Judge::new(corpus, model);
-    let session = &corpus.sessions[session];
-    judge.judge(session);
-    judge.explain(session)
+    let mut found: Vec<(usize, Finding)> = Vec::with_capacity(wanted.len());
+    // Every session is judged: what a caller did before is part of what is usual for it.
+    for (at, session) in corpus.sessions.iter().enumerate() {
+        judge.judge(session);
+        if let Some(place) = wanted.iter().position(|&wanted| wanted == at) {
+            found.push((place, judge.explain(session)));
+        }
+    }
+    found.sort_by_key(|(place, _)| *place);
+    found.into_iter().map(|(_, finding)| finding).collect()
 }
 
 /// The score of every session, in their order, without explanations.

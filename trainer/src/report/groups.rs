@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::chart::{Room, Scale, count, labelled, num, percent, plain, short, shown};
-use super::histogram::{Histogram, Rule, share_from};
+use super::histogram::{Histogram, Rule};
 use super::pca::Components;
 use super::{Section, View};
 use crate::groups::{GroupBands, Grouped, GroupsReport};
@@ -48,7 +48,7 @@ pub(super) fn section(view: &View<'_>) -> Option<Section> {
                 @let distances = distances(groups, place);
                 @if !distances.is_empty() {
                     figure {
-                        figcaption { "Group " (place + 1) span { (count(distances.len() as u64)) " callers" } }
+                        figcaption { "Group " (place + 1) span { (count(distances.len() as u64)) @if distances.len() == 1 { " caller" } @else { " callers" } } }
                         (Histogram { values: &distances, rules: &rules(bands), x_title: "", y_title: "callers", bars: 40 }.draw(&Room::SMALL))
                     }
                 }
@@ -64,6 +64,11 @@ fn rules(bands: &GroupBands) -> [Rule; 3] {
         Rule { name: "mean + 2σ", at: bands.mean + 2.0 * bands.deviation },
         Rule { name: "mean + 3σ", at: bands.mean + 3.0 * bands.deviation },
     ]
+}
+
+/// The share of a sample above a value: a group of one lies on its centre, and not over any bound.
+fn share_over(values: &[f64], bound: f64) -> f64 {
+    values.iter().filter(|value| **value > bound).count() as f64 / values.len().max(1) as f64
 }
 
 fn distances(groups: &GroupsReport, group: usize) -> Vec<f64> {
@@ -167,7 +172,7 @@ fn table(view: &View<'_>, groups: &GroupsReport) -> Markup {
                             td class="num" { (count(distances.len() as u64)) }
                             td { (habits(view, groups, bands)) }
                             td class="num" { (plain(bands.mean)) }
-                            @for rule in rules(bands) { td class="num" { (percent(share_from(&distances, rule.at))) } }
+                            @for rule in rules(bands) { td class="num" { (percent(share_over(&distances, rule.at))) } }
                         }
                     }
                 }

@@ -118,6 +118,7 @@ pub(super) fn about(part: Part) -> (&'static str, &'static str) {
         Part::Length => ("Length", "bits of a session so long"),
         Part::Balance => ("Balance", "bits of a call made just so often"),
         Part::Pattern => ("Pattern distance", "from the nearest way, 0 to 1"),
-        other => (other.name(), ""),
+        Part::Habits => ("Habits", "from the caller's habits, 1 is the limit"),
+        Part::OtherGroup => ("Other group", "bits by which another group fits better"),
     }
 }

@@ -19,7 +19,9 @@ const NAME: usize = 48;
 pub(super) fn section(view: &View<'_>) -> Section {
     let flagged = view.flagged().count() as u64;
     let cases = cases(view);
-    let finding = |session| crate::score::finding(&view.trained.corpus, session, view.model);
+    let wanted: Vec<usize> = cases.iter().map(|&(session, _)| session).collect();
+    let findings = crate::score::findings(&view.trained.corpus, &wanted, view.model);
+    let explained: Vec<_> = findings.iter().zip(cases.iter().map(|&(_, more)| more)).collect();
     let body = html! {
         p {
             "These callers of the training data look least like the others to the finished model, with their most "
@@ -27,12 +29,12 @@ pub(super) fn section(view: &View<'_>) -> Section {
             (plain(view.model.threshold())) " and would be reported if the same data were replayed. Look at them: what is "
             "an attack or a broken client should not be taken for normal."
         }
-        @if cases.is_empty() { p { strong { "No session shows anything unusual." } } }
-        @for &(session, more) in cases.iter().take(FIRST) { (case(&finding(session), more)) }
-        @if cases.len() > FIRST {
+        @if explained.is_empty() { p { strong { "No session shows anything unusual." } } }
+        @for (finding, more) in explained.iter().take(FIRST) { (case(finding, *more)) }
+        @if explained.len() > FIRST {
             details {
-                summary { "The next " (cases.len() - FIRST) }
-                @for &(session, more) in &cases[FIRST..] { (case(&finding(session), more)) }
+                summary { "The next " (explained.len() - FIRST) }
+                @for (finding, more) in &explained[FIRST..] { (case(finding, *more)) }
             }
         }
     };
