@@ -9,6 +9,8 @@ use crate::corpus::Corpus;
 const LEAST_SCALE: [f32; Part::ALL.len()] = [1.0, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0, 0.05, 0.1, 1.0];
 /// The same for the score.
 const LEAST_SCORE_SCALE: f32 = 0.5;
+/// The share of the smallest difference that shows nothing at all.
+const NOTHING: f32 = 0.1;
 
 /// A held-out session as a model of the others sees it.
 pub struct Judged {
@@ -40,7 +42,7 @@ impl Judged {
             detector.end(&mut state);
             surprise.push(state.surprise());
         }
-        detector.learn(&state, habits);
+        detector.learn(&mut state, habits);
         let witness = corpus.witness(&corpus.sessions[session]);
         Self { session, fold, witness, evidence: state.evidence(), group: state.group(), surprise }
     }
@@ -98,7 +100,7 @@ pub fn calibrate(judged: &[Judged], false_alarm_rate: f64) -> (CalibrationData, 
         let others = fit(&|judged| judged.fold != fold);
         for ((score, judged), evidence) in scores.iter_mut().zip(judged).zip(&evidence) {
             if judged.fold == fold {
-                *score = others.score(evidence) as f32;
+                *score = others.score(&within(evidence, &others)) as f32;
             }
         }
     }
@@ -108,6 +110,19 @@ pub fn calibrate(judged: &[Judged], false_alarm_rate: f64) -> (CalibrationData, 
         f64::from(Tail::quantile(&scores, false_alarm_rate, LEAST_SCORE_SCALE)).max(f64::MIN_POSITIVE);
     let sessions = judged.iter().map(|judged| judged.session).collect();
     (data, HeldOut { sessions, evidence, scores })
+}
+
+/// The evidence, where amounts that exceed everything in the tails by next to nothing do not exceed it. Models of other
+/// folds count one session more or less; the same behaviour gets another amount by that, which shows nothing.
+fn within(evidence: &Evidence, calibration: &CalibrationData) -> Evidence {
+    let mut evidence = *evidence;
+    for ((amount, tail), least) in evidence.0.iter_mut().zip(&calibration.tails).zip(LEAST_SCALE) {
+        let largest = tail.largest();
+        if *amount > largest && *amount < largest + NOTHING * least {
+            *amount = largest;
+        }
+    }
+    evidence
 }
 
 /// The amounts, none above what two witnesses reach: how far a single caller went says nothing about how far normal ones

@@ -38,6 +38,8 @@ pub const MAX_CALLERS: usize = 1 << 16;
 const DRAWN: f32 = 16.0;
 /// Evidence for another group below this many bits is nothing.
 const LEAST_BITS: f32 = 0.5;
+/// Rounds in which a session's steps are dealt out to the groups.
+const DEALS: usize = 6;
 /// No step speaks for or against a group by more bits than a model may say.
 const MAX_BITS: f32 = 16.0;
 
@@ -118,7 +120,7 @@ pub(super) struct Stance {
     /// `log2` of the session's likelihood under each group, and under `shares` step by step, over the population's.
     bits: [f32; MAX_GROUPS],
     own: f32,
-    /// The session's steps, each dealt out by how likely the groups make it.
+    /// The session's steps as far as they were dealt out to the groups.
     steps: [f32; MAX_GROUPS],
     /// The group that the session was last measured against.
     pub(super) group: u8,
@@ -257,16 +259,39 @@ impl Groups {
         }
         let k = self.data.groups.len();
         let row = usize::from(column) * k..(usize::from(column) + 1) * k;
-        let mut parts = [0.0; MAX_GROUPS];
-        let mut mixed = 0.0;
-        for ((part, share), ratio) in parts.iter_mut().zip(&stance.shares).zip(&self.ratio[row.clone()]) {
-            *part = share * ratio;
-            mixed += *part;
-        }
+        let mixed: f32 =
+            stance.shares.iter().zip(&self.ratio[row.clone()]).map(|(share, ratio)| share * ratio).sum();
         stance.own += mixed.log2();
         stance.bits.iter_mut().zip(&self.bits[row]).for_each(|(sum, bits)| *sum += bits);
-        stance.steps.iter_mut().zip(parts).for_each(|(steps, part)| *steps += part / mixed);
         column
+    }
+
+    /// Deals steps out to the groups, each step given by the longest column that ends with it: the shares under which the
+    /// steps together are likeliest, found by expectation maximisation from what is expected of the caller.
+    pub(super) fn deal(&self, stance: &mut Stance, steps: impl Iterator<Item = u16> + Clone) {
+        let k = self.data.groups.len();
+        let rows = || steps.clone().filter_map(|column| self.ratio.get(usize::from(column) * k..)?.get(..k));
+        let count = rows().count() as f32;
+        if stance.caller.is_none() || count == 0.0 {
+            return;
+        }
+        let mut shares = stance.shares;
+        for _ in 0..DEALS {
+            let mut sums = [0.0; MAX_GROUPS];
+            for row in rows() {
+                let mut parts = [0.0; MAX_GROUPS];
+                let parts = &mut parts[..k];
+                parts
+                    .iter_mut()
+                    .zip(&shares)
+                    .zip(row)
+                    .for_each(|((part, share), ratio)| *part = share * ratio);
+                let whole: f32 = parts.iter().sum();
+                sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += *part / whole);
+            }
+            shares = sums.map(|sum| sum / count);
+        }
+        stance.steps.iter_mut().zip(shares).for_each(|(steps, share)| *steps += share * count);
     }
 
     /// By how many bits somebody of the population explains the session better than its caller. Amounts of at most

@@ -163,8 +163,9 @@ impl<'m> Detector<'m> {
     }
 
     /// Takes a session that is over, and was not reported, into its caller's habits.
-    pub fn learn(&self, state: &SessionState, habits: &mut Habits) {
+    pub fn learn(&self, state: &mut SessionState, habits: &mut Habits) {
         if let Some(groups) = &self.model.groups {
+            groups.deal(&mut state.stance, state.history.iter().map(|seen| seen.column));
             groups.learn(&state.stance, habits);
         }
     }
@@ -205,6 +206,10 @@ impl<'m> Detector<'m> {
             let column = groups.as_ref().map_or(NONE, |groups| groups.observe(&mut state.stance, &context));
             if state.history.len() == HISTORY {
                 self.measure_habits(state);
+                if let Some(groups) = groups {
+                    let gone = state.history[..HISTORY / 2].iter();
+                    groups.deal(&mut state.stance, gone.map(|seen| seen.column));
+                }
                 // Drops half at a time, so that the cost per step stays constant.
                 state.history.drain(..HISTORY / 2);
             }
