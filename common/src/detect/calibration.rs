@@ -20,6 +20,8 @@ const COMMON: f64 = 1.0;
 const FURTHER: f64 = 0.1;
 /// The share of a sample from which its tail is extrapolated.
 const TOP: f64 = 0.05;
+/// Members of a sample beyond a quantile that make it sure.
+const ENOUGH: f64 = 25.0;
 /// Knots kept of a tail.
 const KNOTS: usize = 64;
 /// No part alone counts for more than this.
@@ -72,13 +74,14 @@ impl Tail {
         }
     }
 
-    /// The amount that a share of new sessions reaches, by the exponential that fits the top twentieth of a sample. A
-    /// single order statistic would hang on the two or three oddest sessions.
+    /// The amount that a share of new sessions reaches. Where the sample has enough that reach it this is an order
+    /// statistic; else it is read off the exponential that fits the top twentieth, since an order statistic would hang on
+    /// the two or three oddest sessions.
     pub fn quantile(sample: &[f32], share: f64, least_scale: f32) -> f32 {
         let mut sorted: Vec<f32> = sample.iter().copied().filter(|x| x.is_finite()).collect();
         sorted.sort_unstable_by(f32::total_cmp);
         let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
-        if share >= TOP {
+        if share >= TOP || share * sorted.len() as f64 >= ENOUGH {
             return sorted[(last as f64 * (1.0 - share)) as usize];
         }
         let (base, excess) = top(&sorted);

@@ -227,10 +227,14 @@ impl View<'_> {
     fn other_group(&self, amount: f32) -> String {
         let sides = self.model.groups.as_ref().map(|groups| groups.sides(&self.state.stance));
         let (own, other) = sides.unwrap_or_default();
+        let whose = if own == other {
+            "who does so less often".to_owned()
+        } else {
+            format!("of {}", self.group(own))
+        };
         format!(
-            "the session is one of {}, its caller belongs to {}: others explain it {amount:.1} bits better",
-            self.group(other),
-            self.group(own)
+            "the session is one of {}, its caller {whose}: others explain it {amount:.1} bits better",
+            self.group(other)
         )
     }
 

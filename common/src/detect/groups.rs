@@ -5,7 +5,7 @@
 //! Two kinds of evidence come of it, each against the habits of the session's caller (see [`Habits`]):
 //!
 //! *Distance.* The session's own row is compared with the row that the caller's habits make expect: the groups' centres,
-//! mixed as the caller mixes them. A short session says little, so its row is first drawn towards the expected one by
+//! mixed as the caller mixes them, both brought to length 1. A short session says little, so its row is first drawn towards the expected one by
 //! [`DRAWN`] calls' worth. The amount is the distance in units of the group's limit. A caller of little history is
 //! compared with the nearest centre.
 //!
@@ -338,15 +338,16 @@ impl Groups {
             let centres = &self.centre[column * k..(column + 1) * k];
             dots.iter_mut().zip(centres).for_each(|(dot, centre)| *dot += value * centre);
         }
-        let (norm, one) = if square > 0.0 { (square.sqrt(), 1.0) } else { (1.0, 0.0) };
-        // |x - m|^2 for the row x of length one, and the mixture m of the centres by `shares`.
+        // |x - m| for the row x and the mixture m of the centres by `shares`, both brought to length one.
         let from = |shares: &[f32; MAX_GROUPS]| {
             let (mut across, mut expected) = (0.0, 0.0);
             for a in 0..k {
-                across += shares[a] * dots[a] / norm;
+                across += shares[a] * dots[a];
                 expected += shares[a] * (0..k).map(|b| shares[b] * self.dots[a][b]).sum::<f32>();
             }
-            (one - 2.0 * across + expected).max(0.0).sqrt()
+            let lengths = (square * expected).sqrt();
+            let cosine = if lengths > 0.0 { across / lengths } else { 0.0 };
+            (2.0 - 2.0 * cosine).max(0.0).sqrt()
         };
         let alone = |group: usize| {
             let mut shares = [0.0; MAX_GROUPS];

@@ -15,7 +15,7 @@ pub(super) const PRIOR: f32 = 8.0;
 /// Steps of history from which on a caller is judged by its own habits; before, by the group it comes nearest to.
 pub(super) const LITTLE: f32 = 16.0;
 /// Steps that are remembered: what is older fades.
-pub const MAX_HISTORY: f32 = 512.0;
+pub const MAX_HISTORY: f32 = 256.0;
 /// The share of its history that one session may add.
 const MOST_AT_ONCE: f32 = 0.25;
 /// Callers remembered in each of the two generations.
