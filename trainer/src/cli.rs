@@ -6,6 +6,7 @@ mod learn;
 mod mine;
 mod score;
 mod train;
+mod words;
 
 use std::process::ExitCode;
 

@@ -34,6 +34,33 @@ pub struct Weights {
     pub negative: f64,
 }
 
+/// How many sessions are flagged among those that are thought to be normal.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Alarms {
+    /// Sessions judged.
+    pub sessions: usize,
+    /// Sessions flagged.
+    pub flagged: usize,
+    /// Their share.
+    pub false_alarm_rate: f64,
+    /// Its 95 % confidence interval.
+    pub false_alarm_interval: (f64, f64),
+    /// The share that the threshold was set for.
+    pub stated_rate: f64,
+}
+
+/// Counts the scores from the threshold on.
+pub fn alarms(scores: &[f64], threshold: f64, stated_rate: f64) -> Alarms {
+    let flagged = scores.iter().filter(|&&score| score >= threshold).count();
+    Alarms {
+        sessions: scores.len(),
+        flagged,
+        false_alarm_rate: share(flagged, scores.len()),
+        false_alarm_interval: wilson(flagged, scores.len()),
+        stated_rate,
+    }
+}
+
 /// Compares scores with what is known. Without `weights` every session stands for itself.
 pub fn evaluate(normal: &[f64], abnormal: &[f64], threshold: f64, weights: Option<Weights>) -> Evaluation {
     let flagged = |scores: &[f64]| scores.iter().filter(|&&score| score >= threshold).count();
@@ -62,7 +89,7 @@ fn share(part: usize, of: usize) -> f64 {
 }
 
 /// Wilson's score interval for a share, at 95 %.
-fn wilson(part: usize, of: usize) -> (f64, f64) {
+pub(crate) fn wilson(part: usize, of: usize) -> (f64, f64) {
     if of == 0 {
         return (0.0, 1.0);
     }

@@ -3,37 +3,54 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use gait_common::model::Model;
+use serde::Serialize;
 
-use super::{InputArgs, print};
+use super::learn::LearnArgs;
+use super::{InputArgs, print, words};
 use crate::corpus::{Choice, collect};
 use crate::evaluate::{Weights, evaluate};
+use crate::holdout::{hold_out, trial};
 use crate::score::scores;
 
-/// Measure a model on sessions whose kind is known.
+/// Measure a model: on sessions whose kind is known, on new ones that are thought to be normal, or by holding out.
+///
+/// With --normal and --abnormal: precision, recall, F1, AUC and the false-alarm rate. With inputs alone: the false-alarm
+/// rate, and whether the traffic has drifted from what the model was trained on. With --holdout no model is needed: one is
+/// trained on the earlier part of the inputs and tried on the rest.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  gait-trainer evaluate --model hdfs.gait --format sequences --normal normal.csv --abnormal abnormal.txt")]
+#[command(after_help = "Examples:
+  gait-trainer evaluate --model hdfs.gait --format sequences --normal normal.csv --abnormal abnormal.txt
+  gait-trainer evaluate --model shop.gait --format combined today.log
+  gait-trainer evaluate --holdout 0.2 --format combined '/var/log/nginx/access.log*'")]
 pub(super) struct EvaluateArgs {
     #[command(flatten)]
     input: InputArgs,
+    /// Sessions that are thought to be normal: files, directories and globs
+    #[arg(value_name = "INPUT", required_unless_present = "normal", conflicts_with_all = ["normal", "abnormal"])]
+    inputs: Vec<String>,
     /// Normal sessions: file, directory or glob (may be repeated)
-    #[arg(long, required = true, value_name = "INPUT")]
+    #[arg(long, value_name = "INPUT", requires = "abnormal")]
     normal: Vec<String>,
     /// Abnormal sessions (may be repeated)
-    #[arg(long, required = true, value_name = "INPUT")]
+    #[arg(long, value_name = "INPUT", requires = "normal")]
     abnormal: Vec<String>,
     /// How many abnormal and normal sessions the given ones stand for, e.g. 16838:553366
-    #[arg(long, value_name = "P:N")]
+    #[arg(long, value_name = "P:N", requires = "normal")]
     weights: Option<Ratio>,
     /// The model
-    #[arg(long, value_name = "FILE")]
-    model: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "holdout")]
+    model: Option<PathBuf>,
+    /// Train on the earlier part of the inputs and try the model on this share of them, 0 to 1
+    #[arg(long, value_name = "SHARE", conflicts_with_all = ["model", "normal", "abnormal"], requires = "inputs")]
+    holdout: Option<f64>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    #[command(flatten, next_help_heading = "With --holdout, how to train")]
+    learn: LearnArgs,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,36 +71,37 @@ impl FromStr for Ratio {
 
 impl EvaluateArgs {
     pub(super) fn run(self) -> Result<()> {
-        let model = crate::model::load(&self.model)?;
+        if let Some(share) = self.holdout {
+            let input = self.input.input(&self.inputs);
+            let result = hold_out(&input, share, &self.learn.params()?)?;
+            return self.show(&result, words::held_out(&result, input.format));
+        }
+        let path = self.model.as_deref().context("there is no model to evaluate: name one with --model")?;
+        if !self.inputs.is_empty() {
+            let data = crate::model::load_data(path)?;
+            let result = trial(&self.input.input(&self.inputs), &data)?;
+            return self.show(&result, words::trial(&result));
+        }
+        let model = crate::model::load(path)?;
         let (normal, abnormal) = (self.scores(&model, &self.normal)?, self.scores(&model, &self.abnormal)?);
         let result = evaluate(&normal, &abnormal, model.threshold(), self.weights.map(|ratio| ratio.0));
+        self.show(&result, words::evaluation(&result))
+    }
+
+    fn show(&self, result: &impl Serialize, lines: Vec<String>) -> Result<()> {
+        let lines = if self.json { vec![serde_json::to_string(result)?] } else { lines };
         let mut out = std::io::stdout().lock();
-        if self.json {
-            print(&mut out, &serde_json::to_string(&result)?)?;
-            return Ok(());
-        }
-        let percent = |share: f64| format!("{:.2} %", 100.0 * share);
-        let range =
-            |(low, high): (f64, f64)| format!("(95 % interval {} to {})", percent(low), percent(high));
-        for line in [
-            format!("sessions          {} normal, {} abnormal", result.normal, result.abnormal),
-            format!("recall            {} {}", percent(result.recall), range(result.recall_interval)),
-            format!(
-                "false-alarm rate  {} {}",
-                percent(result.false_alarm_rate),
-                range(result.false_alarm_interval)
-            ),
-            format!("precision         {}", percent(result.precision)),
-            format!("F1                {:.4}", result.f1),
-            format!("AUC               {:.4}", result.auc),
-        ] {
-            print(&mut out, &line)?;
+        for line in lines {
+            if !print(&mut out, &line)? {
+                break;
+            }
         }
         Ok(())
     }
 
     fn scores(&self, model: &Model, inputs: &[String]) -> Result<Vec<f64>> {
         let (corpus, _) = collect(&self.input.input(inputs), &model.interfaces, Choice::Fixed(model.timing))?;
+        ensure!(!corpus.sessions.is_empty(), "there are no sessions in {}", inputs.join(", "));
         Ok(scores(&corpus, model))
     }
 }
