@@ -53,6 +53,28 @@ impl Input {
     }
 }
 
+/// What calls and sessions are read from, as often as is asked.
+pub trait Source {
+    /// Hands on each record, with its time or place.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn read(&self, each: &mut dyn FnMut(Record<'_>, u64)) -> Result<ReadReport>;
+
+    /// What to call it in messages.
+    fn name(&self) -> String;
+}
+
+impl Source for Input {
+    fn read(&self, each: &mut dyn FnMut(Record<'_>, u64)) -> Result<ReadReport> {
+        Input::read(self, each)
+    }
+
+    fn name(&self) -> String {
+        self.paths.join(", ")
+    }
+}
+
 /// With fewer callers than this every session speaks for itself.
 const FEW_CALLERS: usize = 20;
 
@@ -146,15 +168,18 @@ pub struct Survey {
 ///
 /// # Errors
 /// When the input cannot be read.
-pub fn survey(input: &Input, naming: &Naming, explicit: &[String]) -> Result<Survey> {
-    let mut learner = Learner::new(naming.clone(), explicit.to_vec());
-    let report = input.read(|record, _| match record {
-        Record::Call(call) => learner.observe(&call),
-        Record::Sequence { tokens, .. } => tokens.into_iter().for_each(|token| learner.observe_token(token)),
-        Record::Interruption(_) => {}
+pub fn survey(input: &dyn Source, naming: &Naming, explicit: &[String]) -> Result<Survey> {
+    let (mut learner, mut nothing) = (Learner::new(naming.clone(), explicit.to_vec()), true);
+    let report = input.read(&mut |record, _| {
+        nothing &= matches!(record, Record::Interruption(_));
+        match record {
+            Record::Call(call) => learner.observe(&call),
+            Record::Sequence { tokens, .. } => tokens.for_each(|token| learner.observe_token(token)),
+            Record::Interruption(_) => {}
+        }
     })?;
-    if report.records == 0 {
-        bail!("there is nothing to learn from in {}: {report}", input.paths.join(", "));
+    if nothing {
+        bail!("there is nothing to learn from in {}: {report}", input.name());
     }
     Ok(Survey { names: learner.finish(), report })
 }
@@ -169,12 +194,12 @@ struct Row {
 ///
 /// # Errors
 /// When the input cannot be read.
-pub fn collect(input: &Input, interfaces: &Interfaces, timing: Choice) -> Result<(Corpus, Timing)> {
+pub fn collect(input: &dyn Source, interfaces: &Interfaces, timing: Choice) -> Result<(Corpus, Timing)> {
     let mut corpus = Corpus::default();
     let mut index: HashMap<Box<str>, u32> = HashMap::new();
     let (mut rows, mut scratch): (Vec<Row>, _) = (Vec::new(), String::new());
     let mut steps = Vec::new();
-    input.read(|record, _| match record {
+    input.read(&mut |record, _| match record {
         Record::Call(call) => {
             let caller = intern(&mut index, &mut corpus.callers, call.caller);
             rows.push(Row {

@@ -13,7 +13,7 @@ use gait_common::sequence::{SECOND, Timing};
 use rayon::prelude::*;
 
 use crate::calibrate::{self, HeldOut, Judged};
-use crate::corpus::{self, Choice, Corpus, Input, Session};
+use crate::corpus::{self, Choice, Corpus, Session, Source};
 use crate::counts;
 use crate::groups::{self, Distances, GroupsReport};
 use crate::ingest::ReadReport;
@@ -102,7 +102,7 @@ const TUNED: usize = 2000;
 ///
 /// # Errors
 /// Parameters that make no sense, or input that cannot be read or holds nothing.
-pub fn train(input: &Input, params: &TrainParams) -> Result<Trained> {
+pub fn train(input: &dyn Source, params: &TrainParams) -> Result<Trained> {
     params.check()?;
     let survey = corpus::survey(input, &params.naming, &params.templates)?;
     let interfaces = Interfaces::new(&survey.names, params.naming.clone())?;
