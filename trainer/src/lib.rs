@@ -15,6 +15,7 @@ pub mod groups;
 pub mod holdout;
 pub mod ingest;
 pub mod inspect;
+pub mod labels;
 pub mod markov;
 pub mod mine;
 pub mod model;

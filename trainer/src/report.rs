@@ -14,6 +14,7 @@ mod interfaces;
 mod next;
 mod patterns;
 mod pca;
+mod roc;
 mod scores;
 mod transitions;
 mod unusual;
@@ -91,6 +92,7 @@ pub fn render(trained: &Trained, about: &About) -> Result<String> {
         Some(transitions::section(&view)),
         groups::section(&view),
         Some(scores::section(&view)),
+        roc::section(&view),
         Some(unusual::section(&view)),
         Some(next::section(&view)),
     ]

@@ -6,19 +6,22 @@
 
 use anyhow::{Result, ensure};
 use gait_common::call::Nanos;
-use gait_common::detect::Habits;
+use gait_common::detect::{CalibrationData, Habits};
 use gait_common::interface::{InterfaceId, Interfaces, Naming};
 use gait_common::model::{Meta, Model, ModelData};
 use gait_common::sequence::{SECOND, Timing};
 use rayon::prelude::*;
+use rustc_hash::FxHashSet;
 
 use crate::calibrate::{self, HeldOut, Judged};
 use crate::corpus::{self, Choice, Corpus, Session, Source};
 use crate::counts;
 use crate::groups::{self, Distances, GroupsReport};
 use crate::ingest::ReadReport;
+use crate::labels::{self, Labels};
 use crate::markov::Counter;
 use crate::patterns::{self, PatternParams};
+use crate::score;
 
 /// What training may be told.
 #[derive(Clone, Debug)]
@@ -37,6 +40,8 @@ pub struct TrainParams {
     pub templates: Vec<String>,
     /// Pattern graphs.
     pub patterns: PatternParams,
+    /// What is known of callers and sessions; without labels everything counts as normal.
+    pub labels: Option<Labels>,
     /// Seed of what is drawn at random: the folds of the calibration.
     pub seed: u64,
 }
@@ -51,6 +56,7 @@ impl Default for TrainParams {
             naming: Naming::default(),
             templates: Vec::new(),
             patterns: PatternParams::default(),
+            labels: None,
             seed: 0,
         }
     }
@@ -92,6 +98,19 @@ pub struct Trained {
     pub held_out: HeldOut,
     /// How the callers were grouped; none when too few of them came back.
     pub groups: Option<GroupsReport>,
+    /// What is known to be anomalous, and was not learned; none without labels.
+    pub labelled: Option<Labelled>,
+}
+
+/// Sessions that are known to be anomalous, as the model sees them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labelled {
+    /// Their scores.
+    pub scores: Vec<f64>,
+    /// The threshold was chosen with them: they can be told from normal sessions at the stated rate.
+    pub chosen: bool,
+    /// The threshold that normal sessions alone give.
+    pub unlabelled_threshold: f64,
 }
 
 /// Groups of sessions that are calibrated against models of the others.
@@ -110,7 +129,8 @@ pub fn train(input: &dyn Source, params: &TrainParams) -> Result<Trained> {
         Some(operation_gap) => Choice::Fixed(Timing { operation_gap, session_idle: params.session_idle }),
         None => Choice::Derived { session_idle: params.session_idle },
     };
-    let (corpus, timing) = corpus::collect(input, &interfaces, choice)?;
+    let (mut corpus, timing) = corpus::collect(input, &interfaces, choice)?;
+    let anomalous = params.labels.as_ref().map(|labels| labels.take_out(&mut corpus)).transpose()?;
     let base = ModelData {
         meta: meta(&corpus, params),
         naming: params.naming.clone(),
@@ -119,11 +139,30 @@ pub fn train(input: &dyn Source, params: &TrainParams) -> Result<Trained> {
         ..ModelData::default()
     };
     let partial = corpus.sessions.iter().filter(|session| corpus.has_gap(session)).count();
-    let (model, held_out, groups) = fit(&corpus, &base, params)?;
-    Ok(Trained { model, report: survey.report, partial, corpus, held_out, groups })
+    let (mut model, held_out, groups) = fit(&corpus, &base, params)?;
+    let labelled =
+        anomalous.map(|sessions| with_labels(&mut corpus, sessions, &mut model, &held_out)).transpose()?;
+    Ok(Trained { model, report: survey.report, partial, corpus, held_out, groups, labelled })
+}
+
+/// Scores the sessions that are known to be anomalous, and chooses the threshold with them.
+fn with_labels(
+    corpus: &mut Corpus,
+    anomalous: Vec<Session>,
+    model: &mut ModelData,
+    held_out: &HeldOut,
+) -> Result<Labelled> {
+    let normal = std::mem::replace(&mut corpus.sessions, anomalous);
+    let scores = score::scores(corpus, &Model::new(model.clone())?);
+    corpus.sessions = normal;
+    let CalibrationData { threshold, false_alarm_rate, .. } = model.calibration;
+    let chosen = labels::threshold(&held_out.scores, &scores, false_alarm_rate, threshold);
+    model.calibration.threshold = chosen.unwrap_or(threshold);
+    Ok(Labelled { scores, chosen: chosen.is_some(), unlabelled_threshold: threshold })
 }
 
 fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {
+    let callers: FxHashSet<u32> = corpus.sessions.iter().map(|session| session.caller).collect();
     let parameters = [
         ("order", params.order.to_string()),
         ("false_alarm_rate", params.false_alarm_rate.to_string()),
@@ -135,9 +174,9 @@ fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {
         trainer: env!("CARGO_PKG_VERSION").to_owned(),
         first_call: corpus.first_call,
         last_call: corpus.last_call,
-        calls: corpus.steps.len() as u64,
+        calls: corpus.sessions.iter().map(|session| corpus.steps(session).len() as u64).sum(),
         sessions: corpus.sessions.len() as u64,
-        callers: corpus.callers.len() as u64,
+        callers: callers.len() as u64,
         seed: params.seed,
         parameters: parameters.map(|(name, value)| (name.to_owned(), value)).to_vec(),
     }

@@ -13,6 +13,7 @@ use super::{InputArgs, print, words};
 use crate::corpus::{Choice, collect};
 use crate::evaluate::{Weights, evaluate};
 use crate::holdout::{hold_out, trial};
+use crate::labels::Labels;
 use crate::score::scores;
 
 /// Measure a model: on sessions whose kind is known, on new ones that are thought to be normal, or by holding out.
@@ -44,12 +45,15 @@ pub(super) struct EvaluateArgs {
     #[arg(long, value_name = "FILE", required_unless_present = "holdout")]
     model: Option<PathBuf>,
     /// Train on the earlier part of the inputs and try the model on this share of them, 0 to 1
-    #[arg(long, value_name = "SHARE", conflicts_with_all = ["model", "normal", "abnormal"], requires = "inputs")]
+    #[arg(long, value_name = "SHARE", conflicts_with_all = ["model", "normal", "abnormal", "labels"], requires = "inputs")]
     holdout: Option<f64>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    #[command(flatten, next_help_heading = "With --holdout, how to train")]
+    #[command(
+        flatten,
+        next_help_heading = "With --holdout, how to train (--labels: which inputs are anomalous)"
+    )]
     learn: LearnArgs,
 }
 
@@ -77,6 +81,21 @@ impl EvaluateArgs {
             return self.show(&result, words::held_out(&result, input.format));
         }
         let path = self.model.as_deref().context("there is no model to evaluate: name one with --model")?;
+        if let Some(labels) = &self.learn.labels {
+            let labels = Labels::read(labels)?;
+            let model = crate::model::load(path)?;
+            let (mut corpus, _) =
+                collect(&self.input.input(&self.inputs), &model.interfaces, Choice::Fixed(model.timing))?;
+            let all = scores(&corpus, &model);
+            let sessions = corpus.sessions.clone();
+            // Fails where the labels are about something else.
+            labels.take_out(&mut corpus)?;
+            let is_anomalous = |at: &usize| labels.is_anomalous(&corpus, &sessions[*at]);
+            let (anomalous, normal): (Vec<usize>, Vec<usize>) = (0..sessions.len()).partition(is_anomalous);
+            let of = |places: Vec<usize>| -> Vec<f64> { places.into_iter().map(|at| all[at]).collect() };
+            let result = evaluate(&of(normal), &of(anomalous), model.threshold(), None);
+            return self.show(&result, words::evaluation(&result));
+        }
         if !self.inputs.is_empty() {
             let data = crate::model::load_data(path)?;
             let result = trial(&self.input.input(&self.inputs), &data)?;

@@ -1,11 +1,13 @@
 //! The options of learning, for every command that trains.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use gait_common::interface::Naming;
 
+use crate::labels::Labels;
 use crate::patterns::PatternParams;
 use crate::train::TrainParams;
 
@@ -33,6 +35,10 @@ pub(super) struct LearnArgs {
     /// Template that wins over learned ones, e.g. 'GET /users/{id}' (may be repeated)
     #[arg(long = "template", value_name = "TEMPLATE")]
     templates: Vec<String>,
+    /// Known callers or sessions, `id,label` a line (`normal` or `anomalous`): anomalous ones are not learned from, and the
+    /// threshold is chosen with them
+    #[arg(long, value_name = "FILE")]
+    pub(super) labels: Option<PathBuf>,
     /// Seed of what is drawn at random; the same data and seed give the same file
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -49,6 +55,7 @@ impl LearnArgs {
             naming: Naming { host: self.by_host, ..Naming::default() },
             templates: self.templates.clone(),
             patterns: PatternParams { min_support: self.min_support, ..PatternParams::default() },
+            labels: self.labels.as_deref().map(Labels::read).transpose()?,
             seed: self.seed,
         };
         params.check()?;

@@ -54,7 +54,8 @@ fn over_time(view: &View<'_>) -> Markup {
     let width = bar_width(last - first);
     let begin = first - first % width;
     let mut bars = vec![0u64; ((last - begin) / width + 1) as usize];
-    for step in &view.trained.corpus.steps {
+    let corpus = &view.trained.corpus;
+    for step in corpus.sessions.iter().flat_map(|session| corpus.steps(session)) {
         if let Some(bar) = bars.get_mut((step.start.saturating_sub(begin) / width) as usize) {
             *bar += 1;
         }

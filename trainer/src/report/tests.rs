@@ -6,7 +6,7 @@ use super::*;
 use crate::corpus::Input;
 use crate::groups::{GroupBands, Grouped, GroupsReport};
 use crate::ingest::Options;
-use crate::train::{TrainParams, train};
+use crate::train::{Labelled, TrainParams, train};
 
 /// What an attacker would like to be more than text.
 const HOSTILE: &str = "</code></style><script>alert(1)</script><img/src=x/onerror=alert(2)>\\u0022'";
@@ -71,10 +71,20 @@ fn markup(page: &str) -> (Vec<&str>, Vec<&str>) {
 fn every_section_stands_in_the_page_and_is_linked() {
     let (mut trained, about) = hostile();
     trained.groups = Some(groups());
+    trained.labelled = Some(Labelled { scores: vec![0.5, 9.0], chosen: true, unlabelled_threshold: 5.0 });
     let page = render(&trained, &about).expect("a page");
-    for id in
-        ["input", "traffic", "interfaces", "patterns", "transitions", "groups", "scores", "unusual", "next"]
-    {
+    for id in [
+        "labels",
+        "input",
+        "traffic",
+        "interfaces",
+        "patterns",
+        "transitions",
+        "groups",
+        "scores",
+        "unusual",
+        "next",
+    ] {
         assert!(page.contains(&format!(r##"href="#{id}""##)), "{id} is not linked");
         assert!(page.contains(&format!(r#"<section id="{id}""#)), "{id} is not there");
     }
@@ -86,10 +96,10 @@ fn every_section_stands_in_the_page_and_is_linked() {
 }
 
 #[test]
-fn groups_are_shown_only_where_there_are_any() {
+fn groups_and_labels_are_shown_only_where_there_are_any() {
     let (trained, about) = hostile();
-    let bare = Trained { groups: None, ..trained };
-    assert!(!render(&bare, &about).expect("a page").contains("id=\"groups\""));
+    let page = render(&Trained { groups: None, ..trained }, &about).expect("a page");
+    assert!(!page.contains("id=\"groups\"") && !page.contains("id=\"labels\""));
 }
 
 #[test]
