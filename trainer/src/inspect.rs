@@ -1,5 +1,7 @@
 //! Showing what a model knows.
 
+mod groups;
+
 use std::fmt::Write as _;
 
 use gait_common::detect::{GraphData, Relation, Relations};
@@ -54,7 +56,7 @@ fn overview(model: &ModelData, out: &mut String) -> std::fmt::Result {
     for (count, name) in calls.iter().take(2 * SHOWN) {
         writeln!(out, "{count:>10}  {name}")?;
     }
-    Ok(())
+    groups::groups(model, out)
 }
 
 /// The graphs that begin at an interface whose name contains `part`, all without; those most sessions begin in first.

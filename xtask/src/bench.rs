@@ -2,6 +2,7 @@
 
 mod cpu;
 mod ingest;
+mod kmeans;
 mod measured;
 mod mine;
 mod overhead;
@@ -25,6 +26,8 @@ pub(crate) enum What {
     Mine,
     /// A large access log read by ours and by GoAccess, and trained on
     Ingest,
+    /// K-means beside scikit-learn's, on the same points
+    Kmeans,
     /// All of them
     All,
 }
@@ -70,6 +73,9 @@ pub(crate) fn bench(what: What, options: &Options) -> Result<()> {
     }
     if is(What::Mine) {
         mine::mine(options)?;
+    }
+    if is(What::Kmeans) {
+        kmeans::kmeans(options)?;
     }
     if is(What::Ingest) {
         ingest::ingest(options)?;
