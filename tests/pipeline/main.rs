@@ -3,10 +3,13 @@
 mod support;
 
 mod bad_input;
+mod evaluate;
 mod formats;
 mod gaps;
 mod golden;
+mod labels;
 mod model_file;
 mod properties;
+mod report;
 mod secrets;
 mod story;

@@ -52,6 +52,19 @@ impl TrainArgs {
                 trained.partial
             ));
         }
+        if let Some(known) = &trained.labelled {
+            let flagged = known.scores.iter().filter(|&&score| score >= trained.model.calibration.threshold);
+            note(&format!(
+                "{} sessions are labelled anomalous and were not learned; the model flags {} of them",
+                known.scores.len(),
+                flagged.count()
+            ));
+            if !known.chosen {
+                note(
+                    "the labels do not help to choose a threshold: normal sessions score as high at the stated rate",
+                );
+            }
+        }
         note(&format!("wrote {} ({fingerprint})", self.out.display()));
         if let Some(path) = &self.report {
             let about =
