@@ -5,6 +5,7 @@ mod inspect;
 mod learn;
 mod mine;
 mod score;
+mod store;
 mod train;
 mod words;
 

@@ -3,6 +3,7 @@
 //! Two passes over the input. The first learns the interface names; the second names each call, sorts the calls by
 //! time (files of several hosts overlap) and runs them through the same [`Sequencer`] the agent uses.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -221,7 +222,7 @@ pub fn collect(input: &dyn Source, interfaces: &Interfaces, timing: Choice) -> R
             rows.push(Row { caller: None, step: Step { start: time, end: time, ..Step::default() } });
         }
     })?;
-    rows.sort_by_key(|row| row.step.start);
+    sort(&mut rows, &mut corpus);
     corpus.first_call = rows.first().map_or(0, |row| row.step.start);
     corpus.last_call = rows.last().map_or(0, |row| row.step.start);
     let timing = match timing {
@@ -246,6 +247,31 @@ pub enum Choice {
         /// Idle time that ends a session.
         session_idle: Nanos,
     },
+}
+
+/// Puts calls in the order of time, and those of one time in the order of their callers' names, and numbers the callers
+/// anew in that order: neither the order of an input's files nor how a log interleaves its callers changes a model.
+fn sort(rows: &mut [Row], corpus: &mut Corpus) {
+    let names = &corpus.callers;
+    let name = |row: &Row| row.caller.map(|caller| &names[caller as usize]);
+    rows.sort_by(|a, b| {
+        let caller = || if a.caller == b.caller { Ordering::Equal } else { name(a).cmp(&name(b)) };
+        a.step.start.cmp(&b.step.start).then_with(caller)
+    });
+    // Ready-made sessions have their callers' numbers already.
+    if !corpus.sessions.is_empty() {
+        return;
+    }
+    let mut order: Vec<Option<u32>> = vec![None; corpus.callers.len()];
+    let mut ordered = Vec::with_capacity(corpus.callers.len());
+    for caller in rows.iter_mut().filter_map(|row| row.caller.as_mut()) {
+        let old = *caller as usize;
+        *caller = *order[old].get_or_insert_with(|| {
+            ordered.push(std::mem::take(&mut corpus.callers[old]));
+            ordered.len() as u32 - 1
+        });
+    }
+    corpus.callers = ordered;
 }
 
 fn name(interfaces: &Interfaces, call: &Call<'_>, scratch: &mut String, unknowns: &mut Unknowns) -> Step {

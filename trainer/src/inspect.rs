@@ -9,6 +9,8 @@ use gait_common::interface::{InterfaceId, NEW_NAME};
 use gait_common::model::{Meta, ModelData};
 use serde::Serialize;
 
+use crate::store::Contents;
+
 /// Interfaces and ways shown of each, at most.
 const SHOWN: usize = 10;
 
@@ -112,6 +114,52 @@ fn relations(model: &ModelData, graph: &GraphData, most: usize, out: &mut String
         }
     }
     Ok(())
+}
+
+/// A store in words; of its graphs `all`, or the largest.
+pub fn describe_store(contents: &Contents, all: bool) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = store(contents, all, &mut out);
+    out
+}
+
+fn store(contents: &Contents, all: bool, out: &mut String) -> std::fmt::Result {
+    let Contents { path, bytes, runs, sessions, texts, graphs } = contents;
+    writeln!(out, "{}: {bytes} bytes, {sessions} sessions, {texts} texts", path.display())?;
+    writeln!(out, "{} runs{}", runs.len(), if runs.len() > SHOWN { ", the last:" } else { "" })?;
+    for (number, run) in runs.iter().enumerate().skip(runs.len().saturating_sub(SHOWN)) {
+        let decay = run.half_life.map_or("no decay".to_owned(), |days| format!("half-life {days} days"));
+        writeln!(
+            out,
+            "  run {}: read {} records, {} known; kept {} calls in {} sessions of {} callers, {} graphs; {decay}{}",
+            number + 1,
+            run.read,
+            run.known,
+            run.calls,
+            run.sessions,
+            run.callers,
+            run.graphs,
+            period(run.first_call, run.last_call)
+        )?;
+    }
+    writeln!(out, "{} graphs", graphs.len())?;
+    for graph in graphs.iter().take(if all { usize::MAX } else { SHOWN }) {
+        writeln!(
+            out,
+            "{:>10}  {} ({} ways, {} calls, {} edges)",
+            graph.sessions, graph.entry, graph.paths, graph.calls, graph.edges
+        )?;
+    }
+    Ok(())
+}
+
+fn period(first: u64, last: u64) -> String {
+    let time = |nanos: u64| jiff::Timestamp::from_nanosecond(i128::from(nanos)).ok().filter(|_| nanos > 0);
+    match (time(first), time(last)) {
+        (Some(first), Some(last)) => format!("; {first:.0} to {last:.0}"),
+        _ => String::new(),
+    }
 }
 
 /// A model as `inspect --json` prints it: what it was made from, and its pattern graphs with names in place of numbers.

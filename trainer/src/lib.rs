@@ -22,6 +22,7 @@ pub mod model;
 pub mod patterns;
 pub mod report;
 pub mod score;
+pub mod store;
 pub mod timing;
 pub mod train;
 pub mod whole;

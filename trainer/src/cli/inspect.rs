@@ -8,6 +8,7 @@ use clap::Args;
 use gait_common::model::ModelData;
 
 use super::print;
+use crate::store::Store;
 use crate::{draw, inspect};
 
 /// Show what a model knows.
@@ -16,12 +17,16 @@ use crate::{draw, inspect};
   gait-trainer inspect shop.gait
   gait-trainer inspect shop.gait --interface /login
   gait-trainer inspect shop.gait --interface 'POST /login' --svg login.svg
+  gait-trainer inspect --store /var/lib/gait/store --interface /login
   gait-trainer inspect shop.gait --json | jq '.graphs[].edges[] | select(.relation == \"parallel\")'")]
 pub(super) struct InspectArgs {
     /// The model
-    #[arg(value_name = "MODEL")]
-    model: PathBuf,
-    /// Show the pattern graphs that begin at interfaces whose name contains this
+    #[arg(value_name = "MODEL", required_unless_present = "store")]
+    model: Option<PathBuf>,
+    /// Show what is in a store instead: its runs, its sessions, and its graphs
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["model", "dot", "svg"])]
+    store: Option<PathBuf>,
+    /// Show the pattern graphs that begin at interfaces whose name contains this; of a store, those that hold one
     #[arg(long, value_name = "TEXT")]
     interface: Option<String>,
     /// Print one JSON object instead of text
@@ -37,8 +42,17 @@ pub(super) struct InspectArgs {
 
 impl InspectArgs {
     pub(super) fn run(self) -> Result<()> {
-        let model = crate::model::load_data(&self.model)?;
         let interface = self.interface.as_deref();
+        if let Some(directory) = &self.store {
+            let contents = Store::open_existing(directory)?.contents(interface)?;
+            let text = match self.json {
+                true => serde_json::to_string_pretty(&contents)?,
+                false => inspect::describe_store(&contents, interface.is_some()),
+            };
+            print(&mut std::io::stdout().lock(), text.trim_end())?;
+            return Ok(());
+        }
+        let model = crate::model::load_data(self.model.as_deref().context("name a model or a store")?)?;
         let text = match (&self.dot, &self.svg) {
             (Some(file), _) => return self.picture(&model, file, draw::dot),
             (_, Some(file)) => return self.picture(&model, file, draw::svg),

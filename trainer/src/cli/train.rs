@@ -6,21 +6,22 @@ use anyhow::Result;
 use clap::Args;
 
 use super::learn::LearnArgs;
+use super::store::StoreArgs;
 use super::{InputArgs, note};
 use crate::report::{self, About};
-use crate::train::train;
 
 /// Learn a model from normal traffic.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   gait-trainer train --format combined --out shop.gait /var/log/nginx/access.log*
   gait-trainer train --format spool --out shop.gait /var/lib/gait/spool
+  gait-trainer train --format combined --out shop.gait --store /var/lib/gait/store access.log.1
   gait-trainer train --format sequences --out hdfs.gait --false-alarm-rate 0.002 sessions.txt")]
 pub(super) struct TrainArgs {
     #[command(flatten)]
     input: InputArgs,
     /// Files, directories and globs
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required_unless_present = "store", value_name = "INPUT")]
     inputs: Vec<String>,
     /// The model file to write
     #[arg(long, value_name = "FILE")]
@@ -29,13 +30,15 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
     learn: LearnArgs,
 }
 
 impl TrainArgs {
     pub(super) fn run(self) -> Result<()> {
         let params = self.learn.params()?;
-        let trained = train(&self.input.input(&self.inputs), &params)?;
+        let trained = self.store.train(&self.input.input(&self.inputs), &params)?;
         let fingerprint = crate::model::save(&self.out, &trained.model)?;
         let meta = &trained.model.meta;
         note(&format!("read: {}", trained.report));
