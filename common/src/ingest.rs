@@ -25,6 +25,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::call::{Call, Nanos};
 use anyhow::{Context, Result, ensure};
@@ -151,11 +152,32 @@ pub struct Options {
     /// Take a caller from `X-Forwarded-For` where the format carries it. Only right behind a proxy that sets
     /// it.
     pub forwarded: bool,
+    /// Who is told how far reading has come.
+    pub watch: Option<Watch>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { max_line: 1 << 20, max_malformed: 0.1, samples: 5, forwarded: false }
+        Options { max_line: 1 << 20, max_malformed: 0.1, samples: 5, forwarded: false, watch: None }
+    }
+}
+
+/// How far reading has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// It begins: so many bytes lie on disk, 0 when nobody can tell.
+    Begins(u64),
+    /// So many more of them were read.
+    Read(u64),
+}
+
+/// Somebody who is told how far reading has come.
+#[derive(Clone)]
+pub struct Watch(pub Arc<dyn Fn(Reading) + Send + Sync>);
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
     }
 }
 
@@ -192,14 +214,22 @@ pub fn read<S: AsRef<str>>(
         Reader::Lines(_) => None,
         Reader::Table(table) => Some(table),
     };
-    for source in input::resolve(inputs, table)? {
+    let sources = input::resolve(inputs, table)?;
+    let tell = |reading: &dyn Fn() -> Reading| options.watch.iter().for_each(|watch| (watch.0)(reading()));
+    tell(&|| Reading::Begins(sources.iter().map(Source::size).sum()));
+    for source in sources {
         let name = source.name();
         match (&reader, &source) {
             (Reader::Lines(parse), source) => {
-                let bytes = source.open().with_context(|| format!("failed to open {name}"))?;
+                let watch = options.watch.as_ref();
+                let bytes = source.open(watch).with_context(|| format!("failed to open {name}"))?;
                 read_lines(bytes, &name, *parse, options, &mut scratch, &mut report, sink)
             }
-            (Reader::Table(table), Source::File(path)) => read_table(path, &name, table, &mut report, sink),
+            (Reader::Table(table), Source::File(path)) => {
+                let read = read_table(path, &name, table, &mut report, sink);
+                tell(&|| Reading::Read(source.size()));
+                read
+            }
             (Reader::Table(_), Source::Stdin) => Err(no_stream(format)),
         }
         .with_context(|| format!("failed to read {name}"))?;
@@ -212,7 +242,7 @@ pub fn read<S: AsRef<str>>(
 pub fn streams<S: AsRef<str>>(inputs: &[S]) -> Result<impl Iterator<Item = Result<(String, Box<dyn Read>)>>> {
     Ok(input::resolve(inputs, None)?.into_iter().map(|source| {
         let name = source.name();
-        let bytes = source.open().with_context(|| format!("failed to open {name}"))?;
+        let bytes = source.open(None).with_context(|| format!("failed to open {name}"))?;
         Ok((name, bytes))
     }))
 }

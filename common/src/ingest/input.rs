@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use flate2::read::MultiGzDecoder;
 
-use super::Table;
+use super::{Reading, Table, Watch};
 
 /// How deep directories are searched.
 const MAX_DEPTH: usize = 64;
@@ -32,12 +32,36 @@ impl Source {
         }
     }
 
-    /// The unpacked bytes.
-    pub(super) fn open(&self) -> io::Result<Box<dyn Read>> {
+    /// Bytes there are to read, as they lie on disk; 0 when nobody can tell.
+    pub(super) fn size(&self) -> u64 {
         match self {
-            Source::Stdin => unpack(io::stdin()),
-            Source::File(path) => unpack(File::open(path)?),
+            Source::Stdin => 0,
+            Source::File(path) => fs::metadata(path).map_or(0, |meta| meta.len()),
         }
+    }
+
+    /// The unpacked bytes.
+    pub(super) fn open(&self, watch: Option<&Watch>) -> io::Result<Box<dyn Read>> {
+        match (self, watch.cloned()) {
+            (Source::Stdin, None) => unpack(io::stdin()),
+            (Source::Stdin, Some(watch)) => unpack(Watched { bytes: io::stdin(), watch }),
+            (Source::File(path), None) => unpack(File::open(path)?),
+            (Source::File(path), Some(watch)) => unpack(Watched { bytes: File::open(path)?, watch }),
+        }
+    }
+}
+
+/// Bytes whose reading is told to somebody.
+struct Watched<R> {
+    bytes: R,
+    watch: Watch,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(out)?;
+        (self.watch.0)(Reading::Read(read as u64));
+        Ok(read)
     }
 }
 
