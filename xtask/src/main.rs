@@ -89,7 +89,7 @@ enum Task {
     },
     /// Trains a model from access logs with the release trainer
     #[command(after_help = "Example:
-  cargo xtask train --logs '/var/log/nginx/access.log*' --out shop.gait -- --seed 7")]
+  cargo xtask train --logs '/var/log/nginx/access.log*' --out shop.gait --report shop.html -- --seed 7")]
     Train {
         /// Log files: paths or globs; plain, gz or zst
         #[arg(long, required = true, num_args = 1.., value_name = "GLOB")]
@@ -100,6 +100,9 @@ enum Task {
         /// The model file to write
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        /// Also write a page about what was read and learned
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
         /// Further options for `gait-trainer train`
         #[arg(last = true, value_name = "OPTION")]
         rest: Vec<String>,
@@ -160,7 +163,9 @@ fn dispatch(task: Task) -> Result<()> {
         Task::Test { kernel: true, arguments } => test::kernel(&build::ebpf()?, &arguments),
         Task::Test { kernel: false, arguments } => test::test(&arguments),
         Task::Ci { steps } => ci::ci(&steps),
-        Task::Train { logs, format, out, rest } => test::train(&logs, &format, &out, &rest),
+        Task::Train { logs, format, out, report, rest } => {
+            test::train(&logs, &format, &out, report.as_deref(), &rest)
+        }
         Task::Bench { what, options } => bench::bench(what, &options),
         Task::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref()),
     }

@@ -1,4 +1,4 @@
-//! Every test: those that need nothing, and those that load real probes into this kernel.
+//! Every test: those that need nothing, those that need a browser, and those that load real probes into this kernel.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,10 +19,13 @@ const NEEDS: &[apt::Need] = &[
     need("unshare", "util-linux"),
 ];
 
+/// The browser that opens the training report.
+const BROWSER: &[apt::Need] = &[need("chromium", "chromium")];
+
 /// Runs all tests; `arguments` go to the test programs.
 ///
 /// # Errors
-/// When a test fails, and in CI also when the kernel tests could not run.
+/// When a test fails, and in CI also when the browser or kernel tests could not run.
 pub(crate) fn test(arguments: &[String]) -> Result<()> {
     let object = build::ebpf()?;
     say("running the tests that need no root");
@@ -31,7 +34,23 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
         .args(["test", "--workspace", "--exclude", "gait-agent-ebpf", "--no-fail-fast", "--"])
         .args(arguments);
     run(build::with_object(&mut command, &object))?;
+    browser(&object, arguments)?;
     kernel(&object, arguments)
+}
+
+/// Runs the tests that open the training report in Chromium.
+fn browser(object: &Path, arguments: &[String]) -> Result<()> {
+    if let Err(error) = apt::ensure(BROWSER) {
+        if std::env::var_os("CI").is_some() {
+            return Err(error.context("the browser tests could not be run"));
+        }
+        say(format!("the browser tests were NOT run: {error:#}"));
+        return Ok(());
+    }
+    say("running the browser tests");
+    let mut command = cargo();
+    command.args(["test", "--package", "gait-tests", "--features", "browser", "--test", "browser", "--"]);
+    run(build::with_object(command.args(arguments), object))
 }
 
 /// Runs the tests that load the probes into this kernel.
@@ -89,9 +108,18 @@ pub(crate) fn mount_tracefs() -> Result<()> {
 }
 
 /// A trainer run as a user would type it: `gait-trainer train` with the options given.
-pub(crate) fn train(logs: &[String], format: &str, out: &Path, rest: &[String]) -> Result<()> {
+pub(crate) fn train(
+    logs: &[String],
+    format: &str,
+    out: &Path,
+    report: Option<&Path>,
+    rest: &[String],
+) -> Result<()> {
     let trainer = build::trainer()?;
     let mut command = Command::new(trainer);
-    command.args(["train", "--format", format, "--out"]).arg(out).args(rest).args(logs);
-    run(&mut command)
+    command.args(["train", "--format", format, "--out"]).arg(out);
+    if let Some(report) = report {
+        command.arg("--report").arg(report);
+    }
+    run(command.args(rest).args(logs))
 }
