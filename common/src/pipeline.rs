@@ -38,6 +38,8 @@ pub struct Funnel {
     pub interruptions: u64,
     /// Findings made.
     pub findings: u64,
+    /// Callers whose habits, as seen live, were forgotten for room.
+    pub habits_forgotten: u64,
 }
 
 /// Names, sequences and judges calls.
@@ -123,6 +125,7 @@ impl Pipeline {
             evicted: counts.evicted,
             open_sessions: self.sequencer.open_sessions() as u64,
             findings: self.judge.found,
+            habits_forgotten: self.judge.habits.forgotten(),
             ..self.funnel
         }
     }

@@ -6,7 +6,8 @@
 //!
 //! *Distance.* The session's own row is compared with the row that the caller's habits make expect: the groups' centres,
 //! mixed as the caller mixes them, both brought to length 1. A short session says little, so its row is first drawn towards the expected one by
-//! [`DRAWN`] calls' worth. The amount is the distance in units of the group's limit. A caller of little history is
+//! [`DRAWN`] calls' worth. The amount is the distance in units of the group's limit, which is wider for callers who mix groups
+//! that are far from each other. A caller of little history is
 //! compared with the nearest centre.
 //!
 //! *Another group.* Each group has its own probability for every step. `L_k` is the session's probability under group k,
@@ -36,6 +37,9 @@ pub const MAX_GROUPS: usize = 10;
 pub const MAX_CALLERS: usize = 1 << 16;
 /// Calls by which a session's row is drawn towards what is expected of its caller.
 const DRAWN: f32 = 16.0;
+/// How much further the sessions of a caller who mixes groups may be from the mixture, squared, per squared spread of the
+/// groups: now it does the one, now the other.
+const MIXED: f32 = 1.5;
 /// Evidence for another group below this many bits is nothing.
 const LEAST_BITS: f32 = 0.5;
 /// Rounds in which a session's steps are dealt out to the groups.
@@ -361,8 +365,18 @@ impl Groups {
             (largest(&stance.shares[..k]), from(&stance.shares))
         };
         stance.group = group as u8;
+        let mixed = if stance.has_history() { self.spread(&stance.shares) } else { 0.0 };
+        let usual = self.data.groups[group].session_limit as f32 * (1.0 + MIXED * mixed).sqrt();
         let calls = tally.calls() as f32;
-        calls / (calls + DRAWN) * distance / self.data.groups[group].session_limit as f32
+        calls / (calls + DRAWN) * distance / usual
+    }
+
+    /// Mean squared distance of the centres from their mixture by `shares`.
+    fn spread(&self, shares: &[f32; MAX_GROUPS]) -> f32 {
+        let k = self.data.groups.len();
+        let to_mixture =
+            |a: usize| self.dots[a][a] - (0..k).map(|b| shares[b] * self.dots[a][b]).sum::<f32>();
+        (0..k).map(|a| shares[a] * to_mixture(a)).sum::<f32>().max(0.0)
     }
 
     /// Takes a session into its caller's habits.
