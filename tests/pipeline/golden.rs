@@ -60,7 +60,8 @@ fn golden_models_judge_as_recorded() {
 
 fn write_fixture(today: &std::path::Path, model: &std::path::Path) {
     let dir = tempfile::tempdir().expect("a directory");
-    let training = shop::requests(&shop::day(7, 0, 200, 0));
+    // The same callers come twice, so that there are groups.
+    let training = shop::requests(&[shop::day(7, 0, 200, 0), shop::day(8, 0, 200, 0)].concat());
     train("combined", &log::write(dir.path(), "training", "combined", &training), text(model));
     if !today.exists() {
         let lines = log::lines(&shop::requests(&shop::day(8, 1, 5, 1)), log::combined);

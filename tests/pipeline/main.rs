@@ -7,6 +7,7 @@ mod evaluate;
 mod formats;
 mod gaps;
 mod golden;
+mod groups;
 mod labels;
 mod model_file;
 mod properties;

@@ -9,7 +9,7 @@ use crate::support::{SHOP, agent, path, trainer};
 /// Offsets of the header's parts and of the section table: see the model file's format.
 const COUNT_AT: usize = 12;
 const TABLE_AT: usize = 16;
-const SECTIONS: usize = 8;
+const SECTIONS: usize = 9;
 const BODIES_AT: usize = TABLE_AT + SECTIONS * 16;
 const CHECKSUM: usize = 32;
 
@@ -100,13 +100,14 @@ fn a_change_in_any_section_is_noticed() {
     let mut count = good.clone();
     count[COUNT_AT] = 7;
     sign(&mut count);
-    refused("count", &count, "7 sections where version 1 has 8");
+    refused("count", &count, &format!("7 sections where version {VERSION} has {SECTIONS}"));
 }
 
 /// Bytes that are a model by their form, signed, and contradict themselves.
 #[test]
 fn a_model_that_contradicts_itself_is_refused() {
-    use gait_common::model::{ModelData, file};
+    use gait_common::detect::GroupsData;
+    use gait_common::model::{Model, ModelData, file};
     let good = file::read(&fs::read(&SHOP.model).expect("a model")).expect("a model");
     let unsound = |name: &str, alter: &dyn Fn(&mut ModelData), reason: &str| {
         let mut data = good.clone();
@@ -132,5 +133,61 @@ fn a_model_that_contradicts_itself_is_refused() {
         "an interface that does not exist",
     );
     unsound("tails", &|data| data.calibration.tails.truncate(2), "other kinds of evidence");
+    let groups =
+        |alter: fn(&mut GroupsData)| move |data: &mut ModelData| alter(data.groups.insert(two_groups()));
+    let accepted = file::write(&ModelData { groups: Some(two_groups()), ..good.clone() }).expect("bytes");
+    assert!(
+        Model::new(file::read(&accepted).expect("a model")).is_ok(),
+        "what is altered below is sound before"
+    );
+    for (alter, reason) in [
+        (
+            (|groups| groups.columns[0] = vec![1 << 20]) as fn(&mut GroupsData),
+            "an interface that does not exist",
+        ),
+        (|groups| groups.columns[1] = vec![0], "listed twice"),
+        (|groups| groups.columns[0] = vec![1; 99], "no calls or too many"),
+        (|groups| groups.columns = (0..9999).map(|_| vec![1]).collect(), "too many columns"),
+        (|groups| groups.weights.clear(), "no weight for a length"),
+        (|groups| groups.weights[0] = f32::NAN, "not a number from 0 to 1"),
+        (|groups| groups.groups.clear(), "too many groups of callers, or none"),
+        (|groups| groups.groups = vec![groups.groups[0].clone(); 11], "too many groups of callers, or none"),
+        (|groups| groups.groups[1].centre.clear(), "other columns"),
+        (|groups| groups.groups[1].centre[0] = f32::INFINITY, "not a number from 0 to 1"),
+        (|groups| groups.groups[0].bits[1] = 1e9, "not finite, or too large"),
+        (|groups| groups.groups[0].session_limit = 0.0, "negative or not finite"),
+        (|groups| groups.groups[0].deviation = f64::NAN, "negative or not finite"),
+        (|groups| groups.groups[0].callers = u64::MAX, "too many callers"),
+        (|groups| groups.callers[1].hash = 0, "not sorted"),
+        (|groups| groups.callers[0].group = 2, "not those of the groups"),
+        (|groups| groups.callers[0].shares = vec![0, 0], "not those of the groups"),
+        (|groups| groups.callers[0].history = u16::MAX, "not those of the groups"),
+        (|groups| groups.tried[0].1 = f64::NAN, "Davies-Bouldin"),
+    ] {
+        unsound("groups", &groups(alter), reason);
+    }
     unsound("threshold", &|data| data.calibration.threshold = f64::NAN, "not finite");
+}
+
+/// Two small groups that fit any model of more than one interface.
+fn two_groups() -> gait_common::detect::GroupsData {
+    use gait_common::detect::{CallerData, GroupData, GroupsData};
+    let group = |centre: [f32; 2]| GroupData {
+        callers: 10,
+        centre: centre.to_vec(),
+        bits: vec![1.0, -1.0],
+        mean: 0.1,
+        deviation: 0.1,
+        limit: 0.4,
+        session_limit: 0.5,
+    };
+    let caller = |hash| CallerData { hash, group: 0, history: 9, shares: vec![255, 1] };
+    GroupsData {
+        columns: vec![vec![0], vec![1]],
+        weights: vec![1.0],
+        groups: vec![group([1.0, 0.0]), group([0.0, 1.0])],
+        callers: vec![caller(1), caller(2)],
+        tried: vec![(2, 0.5)],
+        ..GroupsData::default()
+    }
 }
