@@ -65,7 +65,7 @@ impl Room {
         Self { width: 960.0, height: 270.0, left: 64.0, right: 16.0, top: 30.0, bottom: 44.0 };
     /// One of two side by side.
     pub(super) const HALF: Self =
-        Self { width: 460.0, height: 330.0, left: 58.0, right: 16.0, top: 16.0, bottom: 44.0 };
+        Self { width: 460.0, height: 330.0, left: 58.0, right: 24.0, top: 16.0, bottom: 44.0 };
     /// One of several side by side.
     pub(super) const SMALL: Self =
         Self { width: 300.0, height: 140.0, left: 44.0, right: 10.0, top: 10.0, bottom: 34.0 };

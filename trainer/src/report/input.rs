@@ -17,7 +17,7 @@ pub(super) fn section(view: &View<'_>) -> Section {
     let body = html! {
         p {
             "From " (count(report.files)) @if report.files == 1 { " file" } @else { " files" } " in format "
-            code { (view.about.format) } ": "
+            code { (view.about.format) } @if !view.about.inputs.is_empty() { ": " }
             @for (place, input) in view.about.inputs.iter().take(8).enumerate() {
                 @if place > 0 { ", " } code { (shown(input)) }
             }

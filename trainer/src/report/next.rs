@@ -4,9 +4,11 @@ use maud::{Markup, html};
 
 use super::chart::{count, percent, plain, shown};
 use super::{Section, View, duration};
+use crate::ingest::Format;
 
-/// With less than this expected number of false alarms in the training data the threshold is extrapolated.
-const ENOUGH_ALARMS: f64 = 5.0;
+/// With less than this expected number of false alarms in the training data the threshold is extrapolated
+/// (`Tail::quantile`).
+const ENOUGH_ALARMS: f64 = 25.0;
 /// With fewer callers than this nobody can tell one caller's oddity from what is normal.
 const FEW_CALLERS: u64 = 20;
 const WEEK: u64 = 7 * 86_400 * 1_000_000_000;
@@ -69,7 +71,7 @@ fn weaknesses(view: &View<'_>) -> Vec<Advice> {
             title: format!("Train on more sessions, or state a higher rate than {}", percent(view.false_alarm_rate())),
             why: html! {
                 "The threshold lies where only " (plain(expected)) " of " (count(meta.sessions)) " sessions are expected, so it is "
-                "extrapolated from the tail. From " (count(wanted)) " sessions on it rests on what was seen."
+                "extrapolated from the tail. From about " (count(wanted)) " sessions on it rests on what was seen."
             },
         });
     }
@@ -83,34 +85,56 @@ fn weaknesses(view: &View<'_>) -> Vec<Advice> {
     found
 }
 
-/// The way from a model to a running agent.
+/// The way from a model to a running agent; ready-made sequences know no calls, and no agent makes them.
 fn steps(view: &View<'_>) -> Vec<Advice> {
     let model = quoted(&view.about.model.display().to_string());
     let format = view.about.format;
-    let replay = if format == crate::ingest::Format::Sequences {
-        format!("gait-trainer score --model {model} --format {format} NEW")
-    } else {
-        format!("gait-agent replay --model {model} --format {format} NEW.log")
-    };
-    vec![
-        Advice {
-            title: "Try the model on days it has not seen".to_owned(),
-            why: html! { "See what it would have reported before anybody is woken by it." pre { code { (replay) } } },
+    let sequences = format == Format::Sequences;
+    let judge = if sequences { "gait-trainer score" } else { "gait-agent replay" };
+    let mut steps = vec![Advice {
+        title: "Try the model on days it has not seen".to_owned(),
+        why: html! {
+            "The first command says how many sessions it would report and whether the traffic has drifted since; the "
+            "second one names them and says why."
+            pre {
+                code {
+                    (format!("gait-trainer evaluate --model {model} --format {format} NEW\n"))
+                    (format!("{judge} --model {model} --format {format} NEW"))
+                }
+            }
         },
-        Advice {
+    }];
+    if !sequences {
+        steps.push(Advice {
             title: "Roll it out".to_owned(),
             why: html! {
                 "Name the file in each agent's configuration and start the agent anew; its findings carry the fingerprint "
                 code { (view.about.fingerprint) } "."
                 pre { code { "[model]\npath = " (format!("{:?}", shown(&view.about.model.display().to_string()))) } }
             },
+        });
+    }
+    steps.push(Advice {
+        title: "Train again when the service changes".to_owned(),
+        why: html! {
+            "A release that brings new interfaces makes its first callers look unusual, and " code { "evaluate" } " calls "
+            "it drift."
+            @if !sequences && format != Format::Spool {
+                " The agent's own records know overlapping calls and response times that a log does not: train on its "
+                "spool once it has run for a while."
+            }
         },
-        Advice {
-            title: "Train again when the service changes".to_owned(),
-            why: html! { "A release that brings new interfaces makes its first callers look unusual. The agent's own records know "
-            "overlapping calls and response times that an access log does not: train on its spool once it has run for a while." },
-        },
-    ]
+    });
+    if view.trained.labelled.is_none() {
+        steps.push(Advice {
+            title: "Say what you know".to_owned(),
+            why: html! {
+                "Callers that you know to be attackers or broken can be left out of learning, and help to choose the "
+                "threshold: one " code { "id,label" } " a line in a file for " code { "--labels" } "."
+            },
+        });
+    }
+    steps
 }
 
 /// A file's name as a shell takes it, whatever is in it.

@@ -32,9 +32,14 @@ pub(super) fn section(view: &View<'_>) -> Section {
     let body = html! {
         p {
             "Each session was judged by a model that was trained without its caller, so these are the scores that new "
-            "normal sessions get. The threshold is the score that " (percent(rate)) " of them are expected to reach, by "
-            "the tail fitted to the highest twentieth. The sigma rules are shown beside it: scores are not normally "
-            "distributed, so their nominal rates do not hold."
+            "normal sessions get. "
+            @if view.trained.labelled.as_ref().is_some_and(|known| known.chosen) {
+                "The threshold was chosen with the labels, so that it flags at most " (percent(rate)) " of them. "
+            } @else {
+                "The threshold is the score that " (percent(rate)) " of them are expected to reach: read off the highest "
+                "scores, or where too few sessions reach it, off the tail that fits the highest twentieth. "
+            }
+            "The sigma rules are shown beside it: scores are not normally distributed, so their nominal rates do not hold."
         }
         figure class="scroll" { (histogram.draw(&Room::WIDE)) }
         table {
