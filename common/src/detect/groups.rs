@@ -422,3 +422,6 @@ pub fn typical(data: &GroupsData, group: usize) -> Vec<InterfaceId> {
 fn largest(numbers: &[f32]) -> usize {
     (0..numbers.len()).rev().max_by(|&a, &b| numbers[a].total_cmp(&numbers[b])).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;
