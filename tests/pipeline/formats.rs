@@ -59,6 +59,16 @@ fn packed_and_piped_logs_are_read_like_plain_ones() {
     piped.args(["score", "--format", "combined", "--model", &SHOP.model, "-"]).write_stdin(lines.clone());
     assert_eq!(scored(&run(&mut piped).good()), plain);
 
+    // Training reads twice, and a pipe can be read but once.
+    let training = log::write(dir.path(), "training", "combined", &SHOP.training);
+    let model = path(dir.path(), "piped.gait");
+    let mut piped = Command::new(env!("CARGO_BIN_EXE_trainer-under-test"));
+    piped.args(["train", "--format", "combined", "--out", &model, "-"]);
+    run(piped.write_stdin(std::fs::read(&training).expect("the log"))).good();
+    let plain = path(dir.path(), "plain.gait");
+    train("combined", &training, &plain);
+    assert_eq!(std::fs::read(&model).expect("a model"), std::fs::read(&plain).expect("a model"));
+
     let found = replay("combined", &gz, &SHOP.model);
     let mut piped = Command::new(env!("CARGO_BIN_EXE_agent-under-test"));
     piped.args(["replay", "--format", "combined", "--model", &SHOP.model, "-"]).write_stdin(lines);

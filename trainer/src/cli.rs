@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::corpus::Input;
 use crate::ingest::{Format, Options};
+use crate::progress::Progress;
 
 /// Learns how callers normally walk through a service, from logs or from the agent's spool.
 ///
@@ -87,6 +88,13 @@ impl InputArgs {
         let options =
             Options { max_malformed: self.max_malformed, forwarded: self.forwarded, ..Options::default() };
         Input::new(paths.to_vec(), self.format, options)
+    }
+
+    /// An input that is read more than once, its progress shown.
+    fn repeated(&self, paths: &[String], progress: &Progress) -> Result<Input> {
+        let mut input = self.input(paths).kept()?;
+        input.options.watch = Some(progress.watch());
+        Ok(input)
     }
 }
 

@@ -5,12 +5,15 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::fs::File;
 use std::ops::Range;
+use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use gait_common::call::{Call, Nanos, Process};
 use gait_common::interface::{InterfaceId, Interfaces, Learner, NEW, Naming, Unknowns};
 use gait_common::sequence::{Limits, Sequencer, SessionOf, Sessions, Step, Timing};
+use tempfile::TempDir;
 
 use crate::ingest::{self, Format, ReadReport, Record};
 use crate::timing;
@@ -26,12 +29,33 @@ pub struct Input {
     pub options: ingest::Options,
     /// The part that is taken: times of calls (Unix, ns), or where sessions are ready-made their places from 0.
     pub window: Range<u64>,
+    /// Where standard input is kept, once it is.
+    pub(crate) kept: Option<Arc<TempDir>>,
 }
 
 impl Input {
     /// All of an input.
     pub fn new(paths: Vec<String>, format: Format, options: ingest::Options) -> Self {
-        Self { paths, format, options, window: 0..u64::MAX }
+        Self { paths, format, options, window: 0..u64::MAX, kept: None }
+    }
+
+    /// The same input, to be read more than once: what comes through standard input is kept in a file first.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub fn kept(mut self) -> Result<Self> {
+        let Some(piped) = self.paths.iter_mut().find(|path| *path == "-") else { return Ok(self) };
+        let keep = || -> std::io::Result<TempDir> {
+            let dir = tempfile::Builder::new().prefix("gait-").tempdir()?;
+            std::io::copy(&mut std::io::stdin().lock(), &mut File::create(dir.path().join("stdin"))?)?;
+            Ok(dir)
+        };
+        let dir = keep().context(
+            "failed to keep standard input in a temporary file, for it is read twice: free some space or set TMPDIR",
+        )?;
+        *piped = dir.path().join("stdin").display().to_string();
+        self.kept = Some(Arc::new(dir));
+        Ok(self)
     }
 
     /// Hands on each record of the window, with its time or place.
@@ -161,6 +185,8 @@ impl Corpus {
 pub struct Survey {
     /// Interface names, as a model stores them.
     pub names: Vec<String>,
+    /// Calls there are.
+    pub calls: u64,
     /// What was read.
     pub report: ReadReport,
 }
@@ -170,19 +196,22 @@ pub struct Survey {
 /// # Errors
 /// When the input cannot be read.
 pub fn survey(input: &dyn Source, naming: &Naming, explicit: &[String]) -> Result<Survey> {
-    let (mut learner, mut nothing) = (Learner::new(naming.clone(), explicit.to_vec()), true);
-    let report = input.read(&mut |record, _| {
-        nothing &= matches!(record, Record::Interruption(_));
-        match record {
-            Record::Call(call) => learner.observe(&call),
-            Record::Sequence { tokens, .. } => tokens.for_each(|token| learner.observe_token(token)),
-            Record::Interruption(_) => {}
+    let (mut learner, mut calls) = (Learner::new(naming.clone(), explicit.to_vec()), 0);
+    let report = input.read(&mut |record, _| match record {
+        Record::Call(call) => {
+            calls += 1;
+            learner.observe(&call);
         }
+        Record::Sequence { tokens, .. } => tokens.for_each(|token| {
+            calls += 1;
+            learner.observe_token(token);
+        }),
+        Record::Interruption(_) => {}
     })?;
-    if nothing {
+    if calls == 0 {
         bail!("there is nothing to learn from in {}: {report}", input.name());
     }
-    Ok(Survey { names: learner.finish(), report })
+    Ok(Survey { names: learner.finish(), calls, report })
 }
 
 /// One call between naming and sequencing; without a caller, a moment at which the capture lost something.

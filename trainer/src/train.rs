@@ -21,7 +21,9 @@ use crate::ingest::ReadReport;
 use crate::labels::{self, Labels};
 use crate::markov::Counter;
 use crate::patterns::{self, PatternParams};
+use crate::progress::Progress;
 use crate::score;
+use crate::share::{self, Share};
 
 /// What training may be told.
 #[derive(Clone, Debug)]
@@ -42,8 +44,12 @@ pub struct TrainParams {
     pub patterns: PatternParams,
     /// What is known of callers and sessions; without labels everything counts as normal.
     pub labels: Option<Labels>,
-    /// Seed of what is drawn at random: the folds of the calibration.
+    /// Calls learned from, about, at most: of more, a share of the callers is taken. Each takes some 150 bytes of memory.
+    pub max_calls: u64,
+    /// Seed of what is drawn at random: the folds of the calibration, and the share of the callers.
     pub seed: u64,
+    /// Who is shown how far training has come.
+    pub progress: Progress,
 }
 
 impl Default for TrainParams {
@@ -57,7 +63,9 @@ impl Default for TrainParams {
             templates: Vec::new(),
             patterns: PatternParams::default(),
             labels: None,
+            max_calls: 10_000_000,
             seed: 0,
+            progress: Progress::default(),
         }
     }
 }
@@ -90,6 +98,8 @@ pub struct Trained {
     pub model: ModelData,
     /// What was read.
     pub report: ReadReport,
+    /// The share of the callers that was learned from, 0 to 1; below 1 when there were too many calls.
+    pub share: f64,
     /// Sessions of which part was not captured, and from which only the order of calls was learned.
     pub partial: usize,
     /// The sessions it was learned from.
@@ -123,13 +133,18 @@ const TUNED: usize = 2000;
 /// Parameters that make no sense, or input that cannot be read or holds nothing.
 pub fn train(input: &dyn Source, params: &TrainParams) -> Result<Trained> {
     params.check()?;
+    let progress = &params.progress;
+    progress.reads("1/3 learning names");
     let survey = corpus::survey(input, &params.naming, &params.templates)?;
     let interfaces = Interfaces::new(&survey.names, params.naming.clone())?;
     let choice = match params.operation_gap {
         Some(operation_gap) => Choice::Fixed(Timing { operation_gap, session_idle: params.session_idle }),
         None => Choice::Derived { session_idle: params.session_idle },
     };
-    let (mut corpus, timing) = corpus::collect(input, &interfaces, choice)?;
+    progress.reads("2/3 reading calls");
+    let share = Share::new(input, survey.calls, params.max_calls, params.seed);
+    let (mut corpus, timing) = corpus::collect(&share, &interfaces, choice)?;
+    progress.works("3/3 learning", FOLDS + 1);
     let anomalous = params.labels.as_ref().map(|labels| labels.take_out(&mut corpus)).transpose()?;
     let base = ModelData {
         meta: meta(&corpus, params),
@@ -142,7 +157,17 @@ pub fn train(input: &dyn Source, params: &TrainParams) -> Result<Trained> {
     let (mut model, held_out, groups) = fit(&corpus, &base, params)?;
     let labelled =
         anomalous.map(|sessions| with_labels(&mut corpus, sessions, &mut model, &held_out)).transpose()?;
-    Ok(Trained { model, report: survey.report, partial, corpus, held_out, groups, labelled })
+    progress.end();
+    Ok(Trained {
+        model,
+        report: survey.report,
+        share: share.share(),
+        partial,
+        corpus,
+        held_out,
+        groups,
+        labelled,
+    })
 }
 
 /// Scores the sessions that are known to be anomalous, and chooses the threshold with them.
@@ -169,6 +194,7 @@ fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {
         ("min_support", params.patterns.min_support.to_string()),
         ("cosine_share", params.patterns.cosine_share.to_string()),
         ("folds", FOLDS.to_string()),
+        ("max_calls", params.max_calls.to_string()),
     ];
     Meta {
         trainer: env!("CARGO_PKG_VERSION").to_owned(),
@@ -197,6 +223,7 @@ fn fit(
     let all: Vec<usize> = (0..corpus.sessions.len()).collect();
     let mut model = learn(corpus, base, &all, &backoff, params)?;
     let mut report = groups::learn(corpus, &all, &mut model, params.seed)?;
+    params.progress.step();
     let (mut judged, distances) = cross_judge(corpus, &model, &folds, &backoff, params)?;
     if let (Some(data), Some(report)) = (&mut model.groups, &mut report) {
         groups::set_limits(data, report, &distances, &mut judged, params.false_alarm_rate);
@@ -225,7 +252,9 @@ fn cross_judge(
         let distances = groups::held_out(corpus, &held_out, &model);
         let mut habits = Habits::default();
         let judge = |at| Judged::new(corpus, at, fold, &model, &mut habits);
-        Ok((held_out.into_iter().map(judge).collect(), distances))
+        let judged = held_out.into_iter().map(judge).collect();
+        params.progress.step();
+        Ok((judged, distances))
     };
     let (judged, distances): (Vec<_>, Vec<_>) =
         (0..FOLDS).into_par_iter().map(judge_fold).collect::<Result<Vec<_>>>()?.into_iter().unzip();
@@ -235,10 +264,7 @@ fn cross_judge(
 }
 
 fn fold_of(caller: &[u8], seed: u64) -> usize {
-    // FNV-1a with a seed: spreads callers evenly, and the same on every machine.
-    let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    let hash = caller.iter().fold(0xcbf2_9ce4_8422_2325 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), mix);
-    ((hash ^ hash >> 32) % FOLDS as u64) as usize
+    (share::hash(caller, seed) % FOLDS as u64) as usize
 }
 
 /// The back-off strengths that suit the first fold best.

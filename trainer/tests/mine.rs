@@ -71,3 +71,29 @@ fn mistakes_are_named() {
     assert!(error(&["--format", "spmf", "--min-support", "half", "-"], 2).contains("neither a number"));
     assert!(error(&["--format", "spmf", "--min-support", "1", "no/such/file"], 1).contains("no/such/file"));
 }
+
+#[test]
+fn sessions_of_a_log_of_calls_are_mined_by_interface() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let log = dir.path().join("calls.jsonl");
+    let call = |caller: usize, second: usize, path: String| {
+        format!(
+            "{{\"ts\":{},\"caller\":\"c{caller}\",\"method\":\"GET\",\"path\":\"{path}\"}}\n",
+            1_700_000_000 + second
+        )
+    };
+    let visit = |caller: usize| {
+        [format!("/items/{}", 1000 + caller), "/cart".to_owned(), "/pay".to_owned()]
+            .into_iter()
+            .zip(0..)
+            .map(move |(path, step)| call(caller, caller * 60 + step, path))
+    };
+    std::fs::write(&log, (0..30).flat_map(visit).collect::<String>()).expect("file");
+    let out = dir.path().join("patterns.txt");
+    let arguments = ["--format", "calls", "--min-support", "100%", "--maximal", "--out"];
+    let files = [&out, &log].map(|path| path.display().to_string());
+    let output = mine(&[&arguments[..], &[&files[0], &files[1]]].concat(), "");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let found = std::fs::read_to_string(&out).expect("patterns");
+    assert_eq!(found, "GET /items/{int} -1 GET /cart -1 GET /pay -1 #SUP: 30\n");
+}

@@ -76,7 +76,7 @@ impl FromStr for Ratio {
 impl EvaluateArgs {
     pub(super) fn run(self) -> Result<()> {
         if let Some(share) = self.holdout {
-            let input = self.input.input(&self.inputs);
+            let input = self.input.input(&self.inputs).kept()?;
             let result = hold_out(&input, share, &self.learn.params()?)?;
             return self.show(&result, words::held_out(&result, input.format));
         }

@@ -9,6 +9,7 @@ use gait_common::interface::Naming;
 
 use crate::labels::Labels;
 use crate::patterns::PatternParams;
+use crate::progress::Progress;
 use crate::train::TrainParams;
 
 /// How a model is learned.
@@ -39,6 +40,9 @@ pub(super) struct LearnArgs {
     /// threshold is chosen with them
     #[arg(long, value_name = "FILE")]
     pub(super) labels: Option<PathBuf>,
+    /// Calls learned from at most, which bounds memory (some 150 bytes each): of more, a share of the callers is taken
+    #[arg(long, value_name = "CALLS", default_value_t = TrainParams::default().max_calls)]
+    max_calls: u64,
     /// Seed of what is drawn at random; the same data and seed give the same file
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -56,7 +60,9 @@ impl LearnArgs {
             templates: self.templates.clone(),
             patterns: PatternParams { min_support: self.min_support, ..PatternParams::default() },
             labels: self.labels.as_deref().map(Labels::read).transpose()?,
+            max_calls: self.max_calls,
             seed: self.seed,
+            progress: Progress::on_terminal(),
         };
         params.check()?;
         Ok(params)

@@ -1,21 +1,25 @@
 //! `gait-trainer mine`.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use gait_common::interface::Interfaces;
 use rustc_hash::FxHashMap;
 
 use super::note;
+use crate::corpus::{Choice, Input, collect, survey};
 use crate::ingest::{self, Format, Options, Record};
 use crate::mine::{Database, Keep, Mined, Params, Support, mine, spmf};
+use crate::train::TrainParams;
+use crate::whole;
 
 /// Mine frequent sequential patterns; they are written in SPMF's form, one a line: `item -1 item -1 #SUP: n`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   gait-trainer mine --format sequences --min-support 5% --closed --max-length 8 sessions.txt
+  gait-trainer mine --format combined --min-support 100 --maximal --max-gap 0 access.log
   gait-trainer mine --format spmf --min-support 42 --out patterns.txt BMS1.txt")]
 pub(super) struct MineArgs {
     /// Format of the input
@@ -56,6 +60,16 @@ enum InputForm {
     Spmf,
     /// One session a line: tokens separated by blanks, with an optional `id,` before them
     Sequences,
+    /// JSON lines of calls; each session of a caller is a sequence of the interfaces' names, as `train` learns them
+    Calls,
+    /// Access logs in "combined" form, in the same way
+    Combined,
+    /// Access logs in "common" form, in the same way
+    Common,
+    /// JSON access logs of nginx, in the same way
+    NginxJson,
+    /// The agent's spool, in the same way
+    Spool,
 }
 
 impl MineArgs {
@@ -66,6 +80,11 @@ impl MineArgs {
                 let (database, tokens) = self.read_sequences()?;
                 (database, Some(tokens))
             }
+            InputForm::Calls => self.read_sessions(Format::Calls)?,
+            InputForm::Combined => self.read_sessions(Format::Combined)?,
+            InputForm::Common => self.read_sessions(Format::Common)?,
+            InputForm::NginxJson => self.read_sessions(Format::NginxJson)?,
+            InputForm::Spool => self.read_sessions(Format::Spool)?,
         };
         let first = self.first.as_deref().map(|name| match &tokens {
             // A token that does not occur begins no pattern; no token has this number.
@@ -89,8 +108,9 @@ impl MineArgs {
         let mined = mine(&database, &params)?;
         match &self.out {
             Some(path) => {
-                let failed = || format!("failed to write {}", path.display());
-                write(&mined, tokens, File::create(path).with_context(failed)?).with_context(failed)?;
+                let mut bytes = Vec::new();
+                write(&mined, tokens, &mut bytes).context("failed to write to memory")?;
+                whole::write(path, &bytes, "the patterns")?;
             }
             None => match write(&mined, tokens, io::stdout().lock()) {
                 // The reader has seen enough, e.g. `| head`.
@@ -110,6 +130,20 @@ impl MineArgs {
             );
         }
         Ok(())
+    }
+
+    /// The sessions of a log of calls, and the interfaces' names by item number.
+    fn read_sessions(&self, format: Format) -> Result<(Database, Option<Vec<Box<str>>>)> {
+        let input = Input::new(self.inputs.clone(), format, Options::default()).kept()?;
+        let params = TrainParams::default();
+        let survey = survey(&input, &params.naming, &params.templates)?;
+        note(&format!("read: {}", survey.report));
+        let interfaces = Interfaces::new(&survey.names, params.naming)?;
+        let choice = Choice::Derived { session_idle: params.session_idle };
+        let (corpus, _) = collect(&input, &interfaces, choice)?;
+        let mut database = Database::new();
+        corpus.sessions.iter().for_each(|session| database.push(corpus.interfaces(session)));
+        Ok((database, Some(survey.names.into_iter().map(Into::into).collect())))
     }
 
     fn read_spmf(&self) -> Result<Database> {

@@ -38,7 +38,8 @@ pub(super) struct TrainArgs {
 impl TrainArgs {
     pub(super) fn run(self) -> Result<()> {
         let params = self.learn.params()?;
-        let trained = self.store.train(&self.input.input(&self.inputs), &params)?;
+        let input = self.input.repeated(&self.inputs, &params.progress)?;
+        let trained = self.store.train(&input, &params)?;
         let fingerprint = crate::model::save(&self.out, &trained.model)?;
         let meta = &trained.model.meta;
         note(&format!("read: {}", trained.report));
@@ -49,6 +50,12 @@ impl TrainArgs {
             meta.callers,
             trained.model.interfaces.len() - 1
         ));
+        if trained.share < 1.0 {
+            note(&format!(
+                "that is {:.1} % of the callers, taken at random, to stay within --max-calls",
+                trained.share * 100.0
+            ));
+        }
         if trained.partial > 0 {
             note(&format!(
                 "{} of the sessions were not captured whole: their order was learned, not their lengths and counts",
