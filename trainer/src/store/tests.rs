@@ -145,6 +145,29 @@ fn graphs_are_found_by_what_is_in_them_and_replaced_by_newer_ones() {
 }
 
 #[test]
+fn databases_of_others_and_of_other_versions_are_told() {
+    let refused = |alter: &dyn Fn(&redb::WriteTransaction)| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let database = Database::create(dir.path().join(FILE)).expect("a database");
+        let write = database.begin_write().expect("a transaction");
+        alter(&write);
+        write.commit().expect("it can be written");
+        drop(database);
+        Store::open(dir.path()).err().map(|error| format!("{error:#}")).unwrap_or_default()
+    };
+    let put = |write: &redb::WriteTransaction, key: &str| {
+        write.open_table(tables::META).expect("a table").insert(key, VERSION + 1).expect("it can be written");
+    };
+    let other: redb::TableDefinition<'_, u64, u64> = redb::TableDefinition::new("blocks");
+    let error = refused(&|write| drop(write.open_table(other).expect("a table")));
+    assert!(error.contains("another program's database") && error.contains("blocks"), "{error}");
+    let error = refused(&|write| put(write, "version"));
+    assert!(error.contains("version 2") && error.contains("train anew"), "{error}");
+    let error = refused(&|write| put(write, "something"));
+    assert!(error.contains("its version is missing"), "{error}");
+}
+
+#[test]
 fn two_runs_at_once_are_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let _held = Store::open(dir.path()).expect("a store");
