@@ -13,7 +13,7 @@ pub const MODEL: &[u8] = include_bytes!("../fixtures/model/v2.gait");
 /// When a reading breaks a promise.
 pub fn lines(bytes: &[u8], format: Format) {
     // Lines beyond the bound are common this way, and no share of malformed ones ends the reading.
-    let options = Options { max_line: 512, max_malformed: 1.0, samples: 2, forwarded: true };
+    let options = Options { max_line: 512, max_malformed: 1.0, samples: 2, forwarded: true, watch: None };
     let mut learner = Learner::new(Naming::default(), Vec::new());
     let report = read_stream(bytes, "fuzz", format, &options, &mut |record, place| {
         assert!(place.line > 0);
