@@ -59,12 +59,12 @@ impl Progress {
     }
 
     fn begin(&self, what: &'static str, template: &str) {
-        // A template is fixed text: the fallback is for the type alone.
-        self.0.set_style(
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
-        self.0.set_message(what);
         self.0.reset();
+        self.0.set_length(0);
+        // A template is fixed text: the fallback is for the type alone.
+        let style = ProgressStyle::with_template(template);
+        self.0.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        self.0.set_message(what);
         self.0.enable_steady_tick(TICK);
     }
 }
