@@ -17,6 +17,7 @@ mod texts;
 mod thin;
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -95,7 +96,11 @@ impl Store {
     /// # Errors
     /// When there is something else in its place, it is damaged, or another run uses it.
     pub fn open(directory: &Path) -> Result<Self> {
-        std::fs::create_dir_all(directory)
+        // What is in it is as private as the logs it comes from.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o750)
+            .create(directory)
             .with_context(|| format!("failed to make the directory of the store {}", directory.display()))?;
         Self::with(directory, |builder, path| builder.create(path))
     }
