@@ -65,9 +65,9 @@ fn packed_and_piped_logs_are_read_like_plain_ones() {
     let mut piped = Command::new(env!("CARGO_BIN_EXE_trainer-under-test"));
     piped.args(["train", "--format", "combined", "--out", &model, "-"]);
     run(piped.write_stdin(std::fs::read(&training).expect("the log"))).good();
-    let plain = path(dir.path(), "plain.gait");
-    train("combined", &training, &plain);
-    assert_eq!(std::fs::read(&model).expect("a model"), std::fs::read(&plain).expect("a model"));
+    let read = path(dir.path(), "read.gait");
+    train("combined", &training, &read);
+    assert_eq!(std::fs::read(&model).expect("a model"), std::fs::read(&read).expect("a model"));
 
     let found = replay("combined", &gz, &SHOP.model);
     let mut piped = Command::new(env!("CARGO_BIN_EXE_agent-under-test"));

@@ -6,12 +6,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use assert_cmd::Command;
 use fastrand::Rng;
 use gait_common::detect::Part;
 use tempfile::TempDir;
 
 use crate::support::shop::Request;
-use crate::support::{Scored, log, path, replay, score, text, trainer};
+use crate::support::{Scored, log, path, replay, run, score, text, trainer};
 
 /// 2 March 2026, midnight, in seconds since 1970.
 const MONDAY: u64 = 1_772_409_600;
@@ -174,6 +175,18 @@ fn false_alarms_are_as_frequent_as_stated() {
             "{rate} of normal sessions are flagged, {RATE} are stated"
         );
     }
+}
+
+/// K-means and its starts run on all cores: a model must not tell on how many.
+#[test]
+fn one_core_or_many_make_the_same_model() {
+    let again = path(WORLD.dir.path(), "again.gait");
+    let log = WORLD.dir.path().join("training.calls");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trainer-under-test"));
+    command.env("RAYON_NUM_THREADS", "1").args(["train", "--format", "calls", "--false-alarm-rate"]);
+    run(command.args([&RATE.to_string(), "--out", &again, text(&log)])).good();
+    let bytes = |path: &str| std::fs::read(path).expect("a model");
+    assert!(bytes(&again) == bytes(&WORLD.model), "trained on one core and on many, two models differ");
 }
 
 /// Without groups a report and a finding would have nothing to say of them.
