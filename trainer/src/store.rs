@@ -239,11 +239,6 @@ impl Recorded {
     pub fn source(&self) -> &dyn Source {
         &self.tape
     }
-
-    /// Calls that are kept.
-    pub fn calls(&self) -> usize {
-        self.tape.calls()
-    }
 }
 
 fn damaged(why: &str) -> anyhow::Error {

@@ -14,7 +14,8 @@ use crate::train::{TrainParams, Trained, train};
 #[derive(Clone, Debug, Args)]
 pub(super) struct StoreArgs {
     /// Directory in which sessions and pattern graphs are kept: a run adds its INPUT to what earlier ones read and learns
-    /// from all. What is there already is not counted twice. Without INPUT it learns from the store alone
+    /// from all. What is there already is not counted twice. Without INPUT it learns from the store alone. Labels are
+    /// not kept: give them in each run
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Days of log time after which a session in the store weighs half; 0: it never weighs less

@@ -29,9 +29,10 @@ const LEGEND: f64 = 46.0;
 /// How far below the middle of its box an edge back ends.
 const BACK: f64 = 8.0;
 
-const STYLE: &str = "text{font:12px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace;fill:#0f172a}\
-.gait-n{font-size:10px;paint-order:stroke;stroke:#fff;stroke-width:3px;fill:#334155}\
-.gait-e{fill:none;stroke-linecap:round}.gait-box{stroke:#64748b}";
+/// In HTML a style holds for the whole page, so everything is said of this picture's class only.
+const STYLE: &str = ".gait-g text{font:12px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace;fill:#0f172a}\
+.gait-g .gait-n{font-size:10px;paint-order:stroke;stroke:#fff;stroke-width:3px;fill:#334155}\
+.gait-g .gait-e{fill:none;stroke-linecap:round}.gait-g .gait-box{stroke:#64748b}";
 
 /// The picture of a view: from left to right, or from top to bottom where that would be too wide.
 pub(super) fn picture(view: &View) -> String {
@@ -92,7 +93,7 @@ impl<'a> Picture<'a> {
         let (width, height) = (width.max(LEAST_WIDTH), bottom + LEGEND);
         let _ = write!(
             self.out,
-            r##"<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0}" height="{height:.0}" viewBox="0 0 {width:.0} {height:.0}" role="img"><title>{}</title><style>{STYLE}</style><rect width="100%" height="100%" fill="#fff"/><defs>"##,
+            r##"<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0}" height="{height:.0}" viewBox="0 0 {width:.0} {height:.0}" role="img" class="gait-g"><title>{}</title><style>{STYLE}</style><rect width="100%" height="100%" fill="#fff"/><defs>"##,
             escape(&format!("pattern graph of {}", self.view.nodes[0].name)),
         );
         for relation in Relation::ALL {

@@ -32,6 +32,10 @@ fn a_picture_shows_every_call_every_edge_and_every_relation() {
     assert_eq!(svg.matches("class=\"gait-box\"").count(), 4);
     assert!(!svg.contains("http") || svg.matches("http").count() == 1, "nothing is fetched");
     assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    let (_, style) = svg.split_once("<style>").expect("a style");
+    let (style, _) = style.split_once("</style>").expect("its end");
+    let mut rules = style.split_terminator('}');
+    assert!(rules.all(|rule| rule.starts_with(".gait-g ")), "a rule would hold for the whole page: {style}");
     let dot = dot(&graph, &names);
     assert!(dot.contains("n0 -> n1 [label=\"choice 5\""), "{dot}");
     assert!(dot.contains(r#"[label="POST /<c>"#) && dot.contains(r#"\""];"#), "{dot}");

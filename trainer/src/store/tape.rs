@@ -123,11 +123,6 @@ impl Tape {
             })
         });
     }
-
-    /// Calls and steps of ready-made sessions.
-    pub(super) fn calls(&self) -> usize {
-        self.rows.len() + self.sequences.iter().map(|sequence| sequence.tokens.len()).sum::<usize>()
-    }
 }
 
 fn row(texts: &mut Texts, call: &Call<'_>) -> Row {
