@@ -9,7 +9,11 @@ use crate::drift::{Drift, drift};
 use crate::evaluate::{Alarms, alarms};
 use crate::ingest::Format;
 use crate::score::scores;
+use crate::share::Share;
 use crate::train::{TrainParams, Trained, train};
+
+/// Places kept to find where to cut.
+const MAX_PLACES: usize = 1 << 22;
 
 /// What a model says about sessions that are thought to be normal.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -62,7 +66,7 @@ pub fn trial(input: &Input, data: &ModelData) -> Result<Trial> {
 /// # Errors
 /// A share that leaves nothing on one side, or whatever keeps training from succeeding.
 pub fn hold_out(input: &Input, share: f64, params: &TrainParams) -> Result<HoldOut> {
-    let cut = cut(input, share)?;
+    let (cut, held_out) = cut(input, share)?;
     let earlier = Input { window: 0..cut, ..input.clone() };
     let Trained { model: data, .. } = train(&earlier, params)?;
     let model = Model::new(data.clone())?;
@@ -71,6 +75,7 @@ pub fn hold_out(input: &Input, share: f64, params: &TrainParams) -> Result<HoldO
     let ready_made = input.format == Format::Sequences;
     let from = if ready_made { cut } else { cut.saturating_sub(model.timing.session_idle) };
     let later = Input { window: from..u64::MAX, ..input.clone() };
+    let later = Share::new(&later, held_out, params.max_calls, params.seed);
     let (corpus, _) = collect(&later, &model.interfaces, Choice::Fixed(model.timing))?;
     let begins_after = |session: &Session| ready_made || start(&corpus, session) >= cut;
     let end = |session: &Session| corpus.steps(session).last().map_or(0, |step| step.start);
@@ -96,21 +101,36 @@ fn start(corpus: &Corpus, session: &Session) -> u64 {
     corpus.steps(session).first().map_or(0, |step| step.start)
 }
 
-/// Where the last `share` of an input begins.
-fn cut(input: &Input, share: f64) -> Result<u64> {
+/// Where the last `share` of an input begins, and how many records that is, about.
+fn cut(input: &Input, share: f64) -> Result<(u64, u64)> {
     ensure!(share > 0.0 && share < 1.0, "the share held out must lie between 0 and 1, not at {share}");
     let mut places = Vec::new();
-    input.read(|_, at| places.push(at))?;
+    // Of more records than that, evenly spread ones tell where to cut as well.
+    let (mut records, mut stride) = (0u64, 1);
+    input.read(|_, at| {
+        if records.is_multiple_of(stride) {
+            places.push(at);
+            if places.len() == MAX_PLACES {
+                let mut odd = false;
+                places.retain(|_| {
+                    odd = !odd;
+                    odd
+                });
+                stride *= 2;
+            }
+        }
+        records += 1;
+    })?;
     let kept = (places.len() as f64 * (1.0 - share)).round() as usize;
     if places.is_empty() {
         bail!("there is nothing to learn from in {}", input.paths.join(", "));
     }
-    let records = places.len();
-    let (before, &mut cut, _) = places.select_nth_unstable(kept.min(records - 1));
+    let count = places.len();
+    let (before, &mut cut, _) = places.select_nth_unstable(kept.min(count - 1));
     let earlier = before.iter().filter(|&&at| at < cut).count();
     ensure!(
-        kept < records && earlier > 0,
+        kept < count && earlier > 0,
         "holding out {share} of {records} records leaves nothing on one side"
     );
-    Ok(cut)
+    Ok((cut, (records as f64 * share) as u64))
 }

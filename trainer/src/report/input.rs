@@ -43,6 +43,13 @@ pub(super) fn section(view: &View<'_>) -> Section {
             }
         }
         (malformed(view))
+        @if view.trained.share < 1.0 {
+            p {
+                "There were more calls than memory was granted for (" code { "--max-calls" } "): "
+                (percent(view.trained.share)) " of the callers were learned from, drawn by chance and each with all of "
+                "its calls."
+            }
+        }
         @if view.trained.partial > 0 {
             p {
                 (count(view.trained.partial as u64)) " sessions were not captured whole. The order of their calls was "
