@@ -17,7 +17,8 @@ use crate::shell::say;
 use crate::{build, python};
 
 /// Made files: sequences, items, and the least supports at which they are mined.
-const MADE: &[(usize, usize, &[u32])] = &[(2_000, 200, &[100, 40, 20]), (20_000, 500, &[1000, 400])];
+const MADE: &[(usize, usize, &[u32])] =
+    &[(2_000, 200, &[20, 10]), (20_000, 500, &[400, 100]), (100_000, 1000, &[1000])];
 /// Ways that sessions follow.
 const WAYS: usize = 40;
 
@@ -39,7 +40,7 @@ pub(crate) fn mine(options: &Options) -> Result<()> {
     let python = python::with(&["prefixspan==0.5.2"])?;
     let dir =
         tempfile::Builder::new().prefix("gait-mine-").tempdir().context("failed to create a directory")?;
-    let script = dir.path().join("prefixspan.py");
+    let script = dir.path().join("theirs.py");
     fs::write(&script, PREFIXSPAN).context("failed to write the Python script")?;
     let mut rows = Vec::new();
     for (file, supports) in files(options, dir.path())? {
