@@ -81,13 +81,11 @@ impl Relations {
             }
         }
         let order = flow.open_circles(&mut relations);
-        for (place, edge) in graph.edges.iter().enumerate() {
-            if relations[place].is_none() {
-                relations[place] = Some(flow.forward(edge, &relations));
-            }
-        }
-        // Every edge has its relation by now.
-        Self { edges: relations.into_iter().flatten().collect(), order }
+        let ahead = flow.ahead(&relations);
+        let relation = |(place, edge): (usize, &EdgeData)| {
+            relations[place].unwrap_or_else(|| flow.forward(edge, &relations, &ahead))
+        };
+        Self { edges: graph.edges.iter().enumerate().map(relation).collect(), order }
     }
 
     /// The relation of each edge, in the graph's order.
@@ -200,30 +198,32 @@ impl<'a> Flow<'a> {
         calls
     }
 
-    /// What an edge that leads forward is, beside the others that lead forward from its start.
-    fn forward(&self, edge: &EdgeData, relations: &[Option<Relation>]) -> Relation {
-        let first = self.graph.edges.partition_point(|other| other.from < edge.from);
-        let beside = self.graph.edges[first..].iter().take_while(|other| other.from == edge.from);
-        let (mut all, mut group, mut members) = (0.0, 0.0, 0);
-        for (other, relation) in beside.zip(&relations[first..]) {
-            let free = |from, to| {
-                self.place(from, to).is_some_and(|place| relations[place] == Some(Relation::Parallel))
-            };
-            // The pair's own edges and loops do not lead forward; a split that was found before does.
-            let partner = free(other.from, other.to) && free(other.to, other.from);
-            if *relation == Some(Relation::Loop) || partner {
-                continue;
-            }
-            all += other.weight;
-            if other.to == edge.to || (free(edge.to, other.to) && free(other.to, edge.to)) {
-                group += other.weight;
-                members += 1;
-            }
+    /// Weight of what leads forward from each call: the edges that are neither loops nor between parallel calls.
+    fn ahead(&self, relations: &[Option<Relation>]) -> Vec<f64> {
+        let mut ahead = vec![0.0; self.nodes.len()];
+        for (edge, _) in self.graph.edges.iter().zip(relations).filter(|(_, relation)| relation.is_none()) {
+            ahead[self.node(edge.from).index()] += edge.weight;
         }
-        match (group >= NEARLY_ALL * all, members) {
-            (true, 1) => Relation::Serial,
-            (true, _) => Relation::Parallel,
-            _ => Relation::Choice,
+        ahead
+    }
+
+    /// What an edge that leads forward is, beside the others that lead forward from its start.
+    fn forward(&self, edge: &EdgeData, relations: &[Option<Relation>], ahead: &[f64]) -> Relation {
+        let edges = &self.graph.edges;
+        // The calls that are parallel to its end, of which those count that its start leads to as well.
+        let first = edges.partition_point(|other| other.from < edge.to);
+        let beyond = (first..edges.len()).take_while(|&at| edges[at].from == edge.to);
+        let parallel = beyond.filter(|&at| relations[at] == Some(Relation::Parallel));
+        let beside = parallel.filter_map(|at| self.place(edge.from, edges[at].to));
+        let (mut group, mut alone) = (edge.weight, true);
+        for at in beside.filter(|&at| relations[at].is_none()) {
+            group += edges[at].weight;
+            alone = false;
+        }
+        match (group >= NEARLY_ALL * ahead[self.node(edge.from).index()], alone) {
+            (true, true) => Relation::Serial,
+            (true, false) => Relation::Parallel,
+            (false, _) => Relation::Choice,
         }
     }
 }

@@ -212,9 +212,8 @@ impl<'a> Picture<'a> {
             ),
             Ordering::Equal => {
                 // Side by side: a bow behind both, the other order in front of both.
-                let (side, bow) = if to > from { (begin.1, 26.0) } else { (begin.0, -26.0_f64) };
-                let tip = side + 2.0 * bow.signum();
-                let bow = side + bow * (1.0 + (to - from).abs() / 300.0);
+                let (side, bow) = self.bow(edge);
+                let tip = side + 2.0 * (bow - side).signum();
                 format!(
                     "M{}C{} {} {}",
                     self.point((tip, from)),
@@ -224,6 +223,15 @@ impl<'a> Picture<'a> {
                 )
             }
         }
+    }
+
+    /// Where an edge within a column leaves its calls along the columns, and how far it bows out: behind them, or for the
+    /// way back in front of them, the further the longer it is.
+    fn bow(&self, edge: &Edge) -> (f64, f64) {
+        let (begin, end) = self.along(edge.from);
+        let span = self.beside(edge.to) - self.beside(edge.from);
+        let out = (16.0 + 0.25 * span.abs()).min(if self.down { GAP_DOWN } else { GAP } - 6.0);
+        if span > 0.0 { (end, end + out) } else { (begin, begin - out) }
     }
 
     /// The line of an edge from a call to itself: over it, or to the right of it.
@@ -295,8 +303,9 @@ impl<'a> Picture<'a> {
             };
         }
         if order == Ordering::Equal {
-            let along = if to > from { begin.1 + 22.0 } else { begin.0 - 22.0 };
-            let (x, y) = self.place((along, f64::midpoint(from, to)));
+            // A cubic curve comes three quarters of the way to its control points.
+            let (side, bow) = self.bow(edge);
+            let (x, y) = self.place((side + 0.75 * (bow - side), f64::midpoint(from, to)));
             return (x, y + 3.0, "middle");
         }
         let back = order == Ordering::Greater;

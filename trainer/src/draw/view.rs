@@ -1,5 +1,7 @@
 //! What is drawn of a graph: all of a small one, of a large one the ways walked most.
 
+use std::collections::BTreeMap;
+
 use gait_common::detect::{GraphData, Relation, Relations};
 use gait_common::interface::{InterfaceId, NEW_NAME};
 
@@ -59,23 +61,24 @@ impl View {
     fn of(graph: &GraphData, names: &[String], most: usize) -> Self {
         let relations = Relations::new(graph);
         let mut reached: Vec<f64> = vec![0.0; relations.order().len()];
-        let mut place = std::collections::BTreeMap::new();
-        place.extend(relations.order().iter().zip(0..).map(|(&call, at): (_, usize)| (call, at)));
+        let place: BTreeMap<InterfaceId, usize> = relations.order().iter().copied().zip(0..).collect();
         reached[0] = graph.support as f64;
         for edge in graph.edges.iter().filter(|edge| edge.from != edge.to) {
             reached[place[&edge.to]] += edge.weight;
         }
         let (calls, chosen) = choose(graph, relations.order(), most);
+        // The weight of a drawn parallel edge.
         let weight = |from: InterfaceId, to: InterfaceId| {
-            let opposite = |&&at: &&usize| (graph.edges[at].from, graph.edges[at].to) == (from, to);
-            let at = *chosen.iter().find(opposite)?;
-            (relations.edges()[at] == Relation::Parallel).then_some(graph.edges[at].weight)
+            let at = graph.edges.binary_search_by_key(&(from, to), |edge| (edge.from, edge.to)).ok()?;
+            let drawn = chosen.binary_search(&at).is_ok() && relations.edges()[at] == Relation::Parallel;
+            drawn.then_some(graph.edges[at].weight)
         };
         let nodes = calls.iter().map(|call| Node {
             name: names.get(*call as usize).map_or(NEW_NAME, String::as_str).to_owned(),
             reached: reached[place[call]],
         });
-        let at = |call| calls.iter().position(|other| *other == call).unwrap_or_default();
+        let drawn: BTreeMap<InterfaceId, usize> = calls.iter().copied().zip(0..).collect();
+        let at = |call| drawn.get(&call).copied().unwrap_or_default();
         let edges: Vec<Edge> = chosen
             .iter()
             .filter_map(|&edge| {
@@ -117,7 +120,7 @@ pub(super) fn number(edge: &Edge) -> String {
     format!("{}{}", round(edge.weight), back.unwrap_or_default())
 }
 
-/// The calls that are drawn, in their order, and the places of the edges. From the entry on, the heaviest edge that
+/// The calls that are drawn, in their order, and the places of the edges, sorted. From the entry on, the heaviest edge that
 /// leads to another call is taken next, so that every call drawn has a drawn way to it.
 fn choose(graph: &GraphData, order: &[InterfaceId], most: usize) -> (Vec<InterfaceId>, Vec<usize>) {
     if most == usize::MAX {
