@@ -2,7 +2,8 @@
 //!
 //! [`ingest`] reads logs and spools, [`corpus`] names and cuts what was read with the agent's own code, [`mod@train`] fits and
 //! calibrates a model ([`markov`], [`counts`], [`patterns`] with [`mine`], [`timing`]), and [`score`] and [`evaluate`] judge
-//! sessions by it. [`cli`] is the command line.
+//! sessions by it; [`holdout`] and [`drift`] do so without [`labels`]. [`report`] shows all that on a page. [`cli`] is the
+//! command line.
 
 pub mod calibrate;
 pub mod cli;
