@@ -32,6 +32,9 @@ const RARE: f64 = 0.05;
 /// An edge with at least this share of what leads forward from its start is the way, not a choice.
 const NEARLY_ALL: f64 = 0.9;
 
+/// So many of the heaviest edges are searched for circles; lighter ones follow the order that these give.
+const SEARCHED: usize = 10_000;
+
 /// What an edge of a pattern graph means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -179,9 +182,16 @@ impl<'a> Flow<'a> {
         let mut heaviest: Vec<usize> = (0..edges.len()).filter(|&at| relations[at].is_none()).collect();
         heaviest.sort_by(|&a, &b| edges[b].weight.total_cmp(&edges[a].weight).then(a.cmp(&b)));
         let mut forward = Acyclic::try_from_graph(self.calls()).unwrap_or_default();
-        for at in heaviest {
+        let (searched, light) = heaviest.split_at(heaviest.len().min(SEARCHED));
+        for &at in searched {
             let (from, to) = self.ends(&edges[at]);
             if forward.try_add_edge(from, to, ()).is_err() {
+                relations[at] = Some(Relation::Loop);
+            }
+        }
+        for &at in light {
+            let (from, to) = self.ends(&edges[at]);
+            if forward.get_position(from) > forward.get_position(to) {
                 relations[at] = Some(Relation::Loop);
             }
         }
