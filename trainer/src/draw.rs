@@ -1,6 +1,6 @@
 //! Drawing pattern graphs, as SVG and as Graphviz' DOT.
 //!
-//! [`view`] chooses what is worth drawing of a large graph, [`layout`] places it, and the rest is ink. The pictures
+//! `view` chooses what is worth drawing of a large graph, `layout` places it, and the rest is ink. The pictures
 //! need no font, style sheet or script from elsewhere, and the same graph gives the same bytes.
 
 mod layout;

@@ -1,6 +1,6 @@
 //! The store: what a trainer remembers from run to run, in one file.
 //!
-//! It keeps the sessions that models are learned from ([`tape`]), bounded and decayed ([`thin`]), and the pattern
+//! It keeps the sessions that models are learned from (`tape`), bounded and decayed (`thin`), and the pattern
 //! graphs of the latest model, which can be looked up by the interfaces they share. A run reads the sessions, adds its
 //! input to them, learns a whole model from both, and writes back what changed: in one transaction, so that a run
 //! that is killed leaves the store as it was. Graphs and names are kept by text, not by a model's numbers, as the
