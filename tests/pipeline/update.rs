@@ -24,8 +24,12 @@ fn whole(dir: &Path, input: &str) -> Vec<u8> {
     fs::read(model).expect("a model")
 }
 
+/// What is in a store; its size is not.
 fn contents(store: &str) -> Value {
-    serde_json::from_str(&trainer(&["inspect", "--json", "--store", store]).good().stdout).expect("JSON")
+    let said = trainer(&["inspect", "--json", "--store", store]).good().stdout;
+    let mut contents: Value = serde_json::from_str(&said).expect("JSON");
+    contents["bytes"].take();
+    contents
 }
 
 /// The first and the second part of the shop's training log.
@@ -165,6 +169,30 @@ fn a_killed_run_leaves_a_whole_store() {
     }
     let both = update(dir.path(), "store", &[&second], &["--decay", "0"]);
     assert!(both == whole(dir.path(), &all(dir.path())), "the models differ after the kills");
+}
+
+/// The very first run, too: what it leaves is a store, or nothing that a second one would stumble over.
+#[test]
+fn a_killed_first_run_leaves_nothing_in_the_way() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let [first, _] = halves(dir.path());
+    for wait in (0..12).map(|at| 2 * at * at) {
+        let store = path(dir.path(), &format!("store-{wait}"));
+        let mut child = Command::new(env!("CARGO_BIN_EXE_trainer-under-test"))
+            .args(["train", "--format", "combined", "--store", &store, "--out"])
+            .args([path(dir.path(), "killed.gait"), first.clone()])
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program can be started");
+        std::thread::sleep(Duration::from_millis(wait));
+        // It may have ended by itself.
+        let _ = child.kill();
+        child.wait().expect("it ends");
+        if Path::new(&store).join("gait-store.redb").exists() {
+            contents(&store);
+        }
+    }
+    update(dir.path(), "store-0", &[&first], &[]);
 }
 
 /// Whatever byte of a store is wrong: it is told, or it makes no difference. Nothing crashes.

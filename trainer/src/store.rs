@@ -102,7 +102,11 @@ impl Store {
             .mode(0o750)
             .create(directory)
             .with_context(|| format!("failed to make the directory of the store {}", directory.display()))?;
-        Self::with(directory, |builder, path| builder.create(path))
+        let path = directory.join(FILE);
+        if !path.exists() {
+            create(&path).with_context(|| format!("failed to make the store {}", path.display()))?;
+        }
+        Self::open_existing(directory)
     }
 
     /// Opens a store that is there.
@@ -110,17 +114,9 @@ impl Store {
     /// # Errors
     /// As [`Self::open`], and when there is none.
     pub fn open_existing(directory: &Path) -> Result<Self> {
-        Self::with(directory, |builder, path| builder.open(path))
-    }
-
-    fn with(
-        directory: &Path,
-        open: impl FnOnce(&redb::Builder, &Path) -> Result<Database, DatabaseError>,
-    ) -> Result<Self> {
         let path = directory.join(FILE);
-        let mut builder = Database::builder();
-        builder.set_check_integrity_on_open(true);
-        let database = open(&builder, &path).map_err(|error| match error {
+        let opened = Database::builder().set_check_integrity_on_open(true).open(&path);
+        let opened = opened.map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => {
                 anyhow!("another run is using it; wait until that has ended")
             }
@@ -131,7 +127,7 @@ impl Store {
             }
             other => damaged(&other.to_string()),
         });
-        let store = database.map(|database| Self { path: path.clone(), database });
+        let store = opened.map(|database| Self { path: path.clone(), database });
         let checked = store.and_then(|store| store.check().map(|()| store));
         checked.with_context(|| format!("failed to open the store {}", path.display()))
     }
@@ -239,6 +235,18 @@ impl Recorded {
     pub fn source(&self) -> &dyn Source {
         &self.tape
     }
+}
+
+/// Makes an empty database, whole or not at all.
+fn create(path: &Path) -> Result<()> {
+    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    let created = Database::create(&temporary).map(drop).map_err(anyhow::Error::from);
+    let created = created.and_then(|()| Ok(std::fs::rename(&temporary, path)?));
+    if created.is_err() {
+        // Whatever went wrong, no half file stays behind; the first error is the one to report.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    created
 }
 
 fn damaged(why: &str) -> anyhow::Error {

@@ -1,6 +1,5 @@
 //! `gait-trainer inspect`.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -9,7 +8,7 @@ use gait_common::model::ModelData;
 
 use super::print;
 use crate::store::Store;
-use crate::{draw, inspect};
+use crate::{draw, inspect, whole};
 
 /// Show what a model knows.
 #[derive(Debug, Args)]
@@ -77,7 +76,6 @@ impl InspectArgs {
             print(&mut std::io::stdout().lock(), picture.trim_end())?;
             return Ok(());
         }
-        let written = std::fs::File::create(file).and_then(|mut out| out.write_all(picture.as_bytes()));
-        written.with_context(|| format!("failed to write the picture {}", file.display()))
+        whole::write(file, picture.as_bytes(), "the picture")
     }
 }
