@@ -1,7 +1,7 @@
 //! Drift: whether new traffic is still the traffic a model was trained on.
 //!
-//! Three questions, each with a bound that says when chance is no longer an answer ([`frequencies`], [`interfaces`] and
-//! [`scores`] give the formulas): are the interfaces called as often as before, have some appeared or vanished, and do
+//! Three questions, each with a bound that says when chance is no longer an answer (`frequencies`, `interfaces` and
+//! `scores` give the formulas): are the interfaces called as often as before, have some appeared or vanished, and do
 //! sessions score as the held-out ones of training did. Calls of one caller are alike, so callers count as what was
 //! sampled, not calls.
 

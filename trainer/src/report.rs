@@ -2,7 +2,7 @@
 //!
 //! Every figure comes from the structs that the model was made of ([`Trained`]) or from the finished model. Pictures are
 //! SVG inside the page; there is no script, and a content policy forbids any. Names from logs are text that others
-//! wrote: maud escapes them, and [`chart::shown`] makes characters visible that would hide or reorder their neighbours.
+//! wrote: maud escapes them, and `chart::shown` makes characters visible that would hide or reorder their neighbours.
 //! The page holds no time of its own, so the same training gives the same page.
 
 mod activity;
