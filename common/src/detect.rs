@@ -16,8 +16,8 @@ mod session;
 pub use calibration::{Calibration, CalibrationData, Tail};
 pub use counts::{Counts, CountsData, Histogram};
 pub use groups::{
-    CallerData, Columns, GroupData, Groups, GroupsData, Habit, Habits, MAX_CALLERS, MAX_COLUMNS, MAX_GROUPS, MAX_HISTORY,
-    Tally, typical,
+    CallerData, Columns, GroupData, Groups, GroupsData, Habit, Habits, MAX_CALLERS, MAX_COLUMNS, MAX_GROUPS,
+    MAX_HISTORY, Tally, typical,
 };
 pub use markov::{BEGIN, Context, END, Gram, MAX_ORDER, Markov, MarkovData, Surprise};
 pub use patterns::{

@@ -171,7 +171,7 @@ fn false_alarms_are_as_frequent_as_stated() {
     let (known, new) = (judge(&mut rng, "known"), judge(&mut rng, "new"));
     for rate in [known, new] {
         assert!(
-            rate <= 1.5 * RATE && rate >= RATE / 1.5,
+            (RATE / 1.5..=1.5 * RATE).contains(&rate),
             "{rate} of normal sessions are flagged, {RATE} are stated"
         );
     }
