@@ -18,8 +18,9 @@ use super::tape::Tape;
 
 /// Nanoseconds of a day.
 const DAY: f64 = 86_400e9;
-/// This share of the calls may be later than the time that counts as now: a clock that is ahead must not age the rest.
-const AHEAD: usize = 1000;
+/// So many calls may be later than the time that counts as now, of a few calls a tenth: a clock that is ahead must not
+/// age the rest.
+const AHEAD: usize = 100;
 
 /// How much is forgotten.
 #[derive(Clone, Copy, Debug)]
@@ -41,9 +42,12 @@ struct Unit {
 
 /// Drops what is to be forgotten.
 pub(super) fn thin(tape: &mut Tape, memory: &Memory) {
-    let now = tape.rows.len().checked_sub(1 + tape.rows.len() / AHEAD).map_or(0, |at| tape.rows[at].start);
+    let ahead = AHEAD.min(tape.rows.len() / 10);
+    let newest = tape.rows.len().checked_sub(1 + ahead).map_or(0, |at| tape.rows[at].start);
+    // The end of that day (UTC), so that it does not hang on which calls of the day earlier runs have dropped.
+    let now = ((newest as f64 / DAY).floor() + 1.0) * DAY;
     let age = |start: Nanos| match memory.half_life {
-        Some(days) => (now as f64 - start as f64) / DAY / days,
+        Some(days) => (now - start as f64) / DAY / days,
         None => 0.0,
     };
     let mut units: Vec<Unit> = Vec::new();
