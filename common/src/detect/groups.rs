@@ -290,8 +290,8 @@ impl Groups {
                     .zip(&shares)
                     .zip(row)
                     .for_each(|((part, share), ratio)| *part = share * ratio);
-                let whole: f32 = parts.iter().sum();
-                sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += *part / whole);
+                let scale = 1.0 / parts.iter().sum::<f32>();
+                sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += *part * scale);
             }
             shares = sums.map(|sum| sum / count);
         }

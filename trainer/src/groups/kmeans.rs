@@ -16,9 +16,9 @@ use rand_xoshiro::rand_core::{RngCore, SeedableRng};
 use rayon::prelude::*;
 
 /// Starts that are drawn; the best one counts.
-const STARTS: usize = 8;
+const STARTS: usize = 20;
 /// Points on which starts are drawn and compared, at most.
-const SAMPLE: usize = 8192;
+const SAMPLE: usize = 4096;
 /// Iterations by which a start is improved before it is compared.
 const TRIAL_ITERATIONS: u64 = 10;
 /// Iterations at most.
