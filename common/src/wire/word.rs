@@ -8,11 +8,17 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 #[must_use]
 pub const fn find(word: u64, byte: u8) -> u32 {
     let x = word ^ (ONES * byte as u64);
-    let hits = x.wrapping_sub(ONES) & !x & HIGHS;
+    // The lowest hit is exact.
+    first(x.wrapping_sub(ONES) & !x & HIGHS)
+}
+
+/// Position of the first byte of `hits` whose highest bit is set, 8 when none is; no other bits may be set.
+#[inline(always)]
+const fn first(hits: u64) -> u32 {
     if hits == 0 {
         return 8;
     }
-    // The lowest hit is exact; its byte number comes out of a multiplication, for BPF cannot count trailing zeroes.
+    // The byte number comes out of a multiplication, for BPF cannot count trailing zeroes.
     let lowest = (hits & hits.wrapping_neg()) >> 7;
     (lowest.wrapping_mul(0x0001_0203_0405_0607) >> 56) as u32
 }
@@ -34,12 +40,7 @@ pub const fn digits(word: u64) -> u32 {
     let x = word ^ (ONES * b'0' as u64);
     // A byte that was no digit is now above 9: its high half is set, or adding 6 sets it.
     let above = (x & !HIGHS).wrapping_add(0x76 * ONES) | x;
-    let hits = above & HIGHS;
-    if hits == 0 {
-        return 8;
-    }
-    let lowest = (hits & hits.wrapping_neg()) >> 7;
-    (lowest.wrapping_mul(0x0001_0203_0405_0607) >> 56) as u32
+    first(above & HIGHS)
 }
 
 /// The number that the `word`'s first `count` bytes, 1 to 8 decimal digits, spell.
