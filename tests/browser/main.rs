@@ -26,18 +26,24 @@ struct Seen {
     requests: Vec<String>,
 }
 
+/// Chromium without a window, and without any request of its own.
+fn chromium() -> Command {
+    let mut command = Command::new("chromium");
+    command.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+    ]);
+    command
+}
+
 /// Loads a page in Chromium. No name is resolved, so that nothing leaves this host.
 fn load(page: &Path) -> Seen {
     let dir = tempfile::tempdir().expect("a directory");
     let net_log = dir.path().join("net.json");
-    let output = Command::new("chromium")
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-            "--disable-background-networking",
-        ])
+    let output = chromium()
         .args([
             "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
             "--enable-logging=stderr",
@@ -136,14 +142,7 @@ fn the_report_loads_whole_and_alone() {
 fn it_can_be_printed() {
     let dir = tempfile::tempdir().expect("a directory");
     let (page, pdf) = (report(&dir), dir.path().join("report.pdf"));
-    let status = Command::new("chromium")
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-            "--disable-background-networking",
-        ])
+    let status = chromium()
         .arg("--host-resolver-rules=MAP * ~NOTFOUND")
         .arg(format!("--user-data-dir={}", dir.path().join("profile").display()))
         .arg(format!("--print-to-pdf={}", pdf.display()))

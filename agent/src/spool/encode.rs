@@ -77,10 +77,9 @@ fn properties() -> Result<WriterProperties> {
         .set_key_value_metadata(Some(vec![KeyValue::new(VERSION_KEY.to_owned(), VERSION.to_owned())]))
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?))
         .set_write_batch_size(WRITE_BATCH)
-        .set_offset_index_disabled(true);
-    // Readers choose files by time; the least and greatest text of a file tells nobody anything, and costs as much to
-    // find as the text costs to encode.
-    properties = properties
+        .set_offset_index_disabled(true)
+        // Readers choose files by time; the least and greatest text of a file tells nobody anything, and costs as much
+        // to find as the text costs to encode.
         .set_statistics_enabled(EnabledStatistics::None)
         .set_column_statistics_enabled(ColumnPath::from(column::START), EnabledStatistics::Chunk);
     // Text repeats and is kept as a dictionary, the default. Times do not, but lie close to each other.

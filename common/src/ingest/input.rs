@@ -42,11 +42,13 @@ impl Source {
 
     /// The unpacked bytes.
     pub(super) fn open(&self, watch: Option<&Watch>) -> io::Result<Box<dyn Read>> {
-        match (self, watch.cloned()) {
-            (Source::Stdin, None) => unpack(io::stdin()),
-            (Source::Stdin, Some(watch)) => unpack(Watched { bytes: io::stdin(), watch }),
-            (Source::File(path), None) => unpack(File::open(path)?),
-            (Source::File(path), Some(watch)) => unpack(Watched { bytes: File::open(path)?, watch }),
+        let bytes: Box<dyn Read> = match self {
+            Source::Stdin => Box::new(io::stdin()),
+            Source::File(path) => Box::new(File::open(path)?),
+        };
+        match watch {
+            Some(watch) => unpack(Watched { bytes, watch: watch.clone() }),
+            None => unpack(bytes),
         }
     }
 }
