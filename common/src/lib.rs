@@ -30,3 +30,5 @@ pub mod pipeline;
 pub mod sequence;
 #[cfg(feature = "spool")]
 pub mod spool;
+#[cfg(feature = "std")]
+pub mod tree;
