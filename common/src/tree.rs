@@ -6,9 +6,11 @@
 //!
 //! Read in this order: [`Tree`], [`Observed`], [`TreeStats`] (`stats`), [`Sketch`] (`sketch`).
 
+mod diff;
 mod sketch;
 mod stats;
 
+pub use diff::{Edit, MAX_WORK, compare, distance, least_distance};
 pub use sketch::{BUCKETS, BadSketch, Sketch, bucket, greatest, least};
 pub use stats::{Cell, MAX_CELLS, Tally, TreeStats, WINDOW};
 
