@@ -11,6 +11,7 @@ pub mod config;
 pub mod decode;
 pub mod engine;
 pub mod exit;
+pub mod functions;
 pub mod host;
 pub mod key;
 pub mod model;
