@@ -7,6 +7,7 @@
 pub mod counter;
 pub mod exchange;
 pub mod stream;
+pub mod tree;
 pub mod word;
 
 /// Number of ring buffers; a CPU writes to ring `cpu % RINGS`.
