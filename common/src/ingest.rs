@@ -10,14 +10,19 @@
 
 pub mod access;
 pub mod calls;
+mod documents;
 mod input;
+mod jaeger;
 mod json;
 pub mod lines;
 mod malformed;
 pub mod nginx_json;
+mod otlp;
 mod report;
 mod scratch;
 pub mod sequences;
+pub mod spans;
+mod spans_csv;
 mod spool;
 pub mod time;
 
@@ -76,6 +81,8 @@ enum Reader {
     Lines(LineParser),
     /// Files of records.
     Table(Table),
+    /// Spans of distributed traces.
+    Spans(spans::SpanReader),
 }
 
 /// Called with each record of a file.
@@ -121,6 +128,19 @@ formats! {
     Sequences = Lines(sequences::parse),
     /// The agent's spool: its directory, or Parquet files of calls
     Spool = Table(spool::TABLE),
+    /// Spans: OTLP in JSON, one document or one a line as OpenTelemetry's collector writes
+    Otlp = Spans(otlp::read),
+    /// Spans: what Jaeger's query service and page export
+    Jaeger = Spans(jaeger::read),
+    /// Spans: CSV with a first line that names the columns (TraceID, SpanID, ParentID, operation, service or PodName, start, duration, ..)
+    SpansCsv = Spans(spans_csv::read),
+}
+
+impl Format {
+    /// Whether it holds spans, which [`spans::read`] reads, rather than calls.
+    pub fn holds_spans(self) -> bool {
+        matches!(self.reader(), Reader::Spans(_))
+    }
 }
 
 impl fmt::Display for Format {
@@ -213,10 +233,10 @@ pub fn read<S: AsRef<str>>(
     let table = match reader {
         Reader::Lines(_) => None,
         Reader::Table(table) => Some(table),
+        Reader::Spans(_) => return Err(only_spans(format)),
     };
     let sources = input::resolve(inputs, table)?;
-    let tell = |reading: &dyn Fn() -> Reading| options.watch.iter().for_each(|watch| (watch.0)(reading()));
-    tell(&|| Reading::Begins(sources.iter().map(Source::size).sum()));
+    watch_size(options, &sources);
     for source in sources {
         let name = source.name();
         match (&reader, &source) {
@@ -227,10 +247,11 @@ pub fn read<S: AsRef<str>>(
             }
             (Reader::Table(table), Source::File(path)) => {
                 let read = read_table(path, &name, table, &mut report, sink);
-                tell(&|| Reading::Read(source.size()));
+                options.watch.iter().for_each(|watch| (watch.0)(Reading::Read(source.size())));
                 read
             }
             (Reader::Table(_), Source::Stdin) => Err(no_stream(format)),
+            (Reader::Spans(_), _) => Err(only_spans(format)),
         }
         .with_context(|| format!("failed to read {name}"))?;
     }
@@ -266,6 +287,7 @@ pub fn read_stream(
             read_lines(bytes, name, parse, options, &mut scratch, &mut report, sink)?;
         }
         Reader::Table(_) => return Err(no_stream(format)),
+        Reader::Spans(_) => return Err(only_spans(format)),
     }
     report.check_share()?;
     Ok(report)
@@ -273,6 +295,19 @@ pub fn read_stream(
 
 fn no_stream(format: Format) -> anyhow::Error {
     anyhow::anyhow!("format {format} needs files; it cannot be read from a stream")
+}
+
+fn only_spans(format: Format) -> anyhow::Error {
+    anyhow::anyhow!(
+        "format {format} holds spans of traces, not calls: `gait-trainer train` learns call trees from it"
+    )
+}
+
+/// Tells whoever watches how much there is to read.
+fn watch_size(options: &Options, sources: &[Source]) {
+    if let Some(watch) = &options.watch {
+        (watch.0)(Reading::Begins(sources.iter().map(Source::size).sum()));
+    }
 }
 
 fn read_table(

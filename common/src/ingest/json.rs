@@ -101,7 +101,7 @@ impl<'de, F: FnMut(&str, Value<'de>) -> Result<(), Malformed>> Visitor<'de> for 
     }
 }
 
-struct Name<'a>(Cow<'a, str>);
+pub(super) struct Name<'a>(pub(super) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
