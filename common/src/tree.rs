@@ -1,40 +1,38 @@
 //! Call trees: which functions called which on the way to one result.
 //!
-//! A [`Tree`] is one way through a service; its [`Code`] is the same wherever it is computed. What runs is [`Observed`]:
+//! A [`Tree`] is one way through a service; its [`Code`] is the same wherever the [`Fold`] computes it. What runs is [`Observed`]:
 //! by the kernel's coder, which sends codes and sends a tree once, or by a reader of distributed traces, which has both.
 //! [`TreeStats`] counts per window of time how often each code ran, failed, and how long it took.
 //!
 //! Read in this order: [`Tree`], [`Observed`], [`TreeStats`] (`stats`), [`Sketch`] (`sketch`).
 
 mod diff;
+mod learn;
+mod model;
+mod rate;
+mod shapes;
 mod sketch;
 mod stats;
 
 pub use diff::{Edit, MAX_WORK, compare, distance, least_distance};
+pub use learn::learn;
+pub use model::{
+    CodeData, LEVELS, MAX_TREES, Novelty, ScopeData, TreeData, TreeKind, Trees, TreesData, code_text,
+};
+pub use rate::{Rate, Watch, evidence, temper};
+pub use shapes::{MAX_NAME, MAX_NAMES, MAX_SHAPES, Shape, Shapes};
 pub use sketch::{BUCKETS, BadSketch, Sketch, bucket, greatest, least};
 pub use stats::{Cell, MAX_CELLS, Tally, TreeStats, WINDOW};
 
 use serde::{Deserialize, Serialize};
 
 use crate::call::Nanos;
+use crate::wire::tree::{DEAD, Fold, NODE_DEAD, RETURNED, SHAPE_CUT, TRUNCATED, WIDE};
 
-/// What a function is known by: a hash of its name, the same on every host. 0 is no function.
+pub use crate::wire::tree::{Code, MAX_DEPTH, MAX_NODES};
+
+/// What a function is known by: [`crate::wire::tree::function_id`] of its name, the same on every host. 0 is no function.
 pub type FunctionId = u64;
-
-/// Most nodes of a stored tree; what goes beyond is cut and marked.
-pub const MAX_NODES: usize = 256;
-/// Deepest node of a stored tree, its root being 0 deep.
-pub const MAX_DEPTH: u16 = 255;
-
-/// The codes of a tree. Trees are equal when `ordered` is; when only `unordered` is, the same calls were made in another
-/// order, or another number of times.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Code {
-    /// Of the calls in their order, loops collapsed.
-    pub ordered: u64,
-    /// Of the set of calls.
-    pub unordered: u64,
-}
 
 /// One call of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,14 +40,16 @@ pub struct Node {
     /// The function called.
     pub function: FunctionId,
     /// How deep below the root, which is 0.
-    pub depth: u16,
+    pub depth: u8,
+    /// The call never returned: it was left by an exception, a long jump or its thread's end.
+    pub dead: bool,
 }
 
 /// A call tree, its loops collapsed: its calls in the order in which they began.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tree {
     nodes: Vec<Node>,
-    truncated: bool,
+    flags: u32,
 }
 
 /// Nodes that are no tree.
@@ -67,7 +67,7 @@ pub enum BadTree {
         /// Its place.
         at: usize,
         /// Its depth.
-        depth: u16,
+        depth: u8,
     },
     /// One calls function 0.
     #[error("node {0} has no function")]
@@ -75,11 +75,12 @@ pub enum BadTree {
 }
 
 impl Tree {
-    /// A tree of its nodes in preorder. `truncated`: something of it was cut off by a bound, or was not seen.
+    /// A tree of its nodes in preorder. Of `flags` those are kept that say what is missing: [`TRUNCATED`],
+    /// [`SHAPE_CUT`] and [`WIDE`].
     ///
     /// # Errors
     /// When the nodes are no tree.
-    pub fn new(nodes: Vec<Node>, truncated: bool) -> Result<Self, BadTree> {
+    pub fn new(nodes: Vec<Node>, flags: u32) -> Result<Self, BadTree> {
         if nodes.len() > MAX_NODES {
             return Err(BadTree::TooMany(nodes.len()));
         }
@@ -87,9 +88,9 @@ impl Tree {
         for (at, node) in nodes.iter().enumerate() {
             let fits = match before {
                 None => node.depth == 0,
-                Some(before) => node.depth >= 1 && node.depth <= before + 1 && node.depth <= MAX_DEPTH,
+                Some(before) => (1..=before + 1).contains(&node.depth),
             };
-            if !fits {
+            if !fits || usize::from(node.depth) >= MAX_DEPTH {
                 return Err(BadTree::Depth { at, depth: node.depth });
             }
             if node.function == 0 {
@@ -97,7 +98,47 @@ impl Tree {
             }
             before = Some(node.depth);
         }
-        if before.is_none() { Err(BadTree::Empty) } else { Ok(Self { nodes, truncated }) }
+        let flags = flags & (TRUNCATED | SHAPE_CUT | WIDE);
+        if before.is_none() { Err(BadTree::Empty) } else { Ok(Self { nodes, flags }) }
+    }
+
+    /// A tree of nodes as the kernel writes them, [`NODE_DEAD`] in their depth.
+    ///
+    /// # Errors
+    /// When they are no tree.
+    pub fn from_wire(nodes: impl Iterator<Item = (FunctionId, u8)>, flags: u32) -> Result<Self, BadTree> {
+        let node =
+            |(function, depth)| Node { function, depth: depth & !NODE_DEAD, dead: depth & NODE_DEAD != 0 };
+        Self::new(nodes.take(MAX_NODES + 1).map(node).collect(), flags)
+    }
+
+    /// The tree whose calls a fold has just seen to their end, as [`Fold::leave`] says by `ROOT`.
+    ///
+    /// # Errors
+    /// When it has seen none.
+    pub fn folded(fold: &Fold) -> Result<Self, BadTree> {
+        Self::from_wire(fold.nodes(), fold.flags())
+    }
+
+    /// The code of these nodes: what a fold makes of them. Where the tree is [`SHAPE_CUT`] it is not that of the calls that
+    /// were made.
+    pub fn code(&self) -> Code {
+        let mut fold = Fold::new();
+        let mut open: Vec<&Node> = Vec::new();
+        let leave = |fold: &mut Fold, node: &Node| fold.leave(if node.dead { DEAD } else { RETURNED });
+        for node in &self.nodes {
+            while open.len() > usize::from(node.depth)
+                && let Some(ended) = open.pop()
+            {
+                leave(&mut fold, ended);
+            }
+            fold.enter(node.function);
+            open.push(node);
+        }
+        while let Some(ended) = open.pop() {
+            leave(&mut fold, ended);
+        }
+        fold.code()
     }
 
     /// Its nodes in preorder; there is at least the root.
@@ -110,9 +151,14 @@ impl Tree {
         self.nodes.first().map_or(0, |root| root.function)
     }
 
-    /// Whether something was cut off by a bound, or was not seen.
+    /// What is missing of it: [`TRUNCATED`], [`SHAPE_CUT`], [`WIDE`].
+    pub fn flags(&self) -> u32 {
+        self.flags
+    }
+
+    /// Whether calls of it were cut off by a bound, or were not seen.
     pub fn is_truncated(&self) -> bool {
-        self.truncated
+        self.flags & TRUNCATED != 0
     }
 }
 
@@ -127,14 +173,51 @@ pub struct Observed<'a> {
     pub interface: Option<&'a str>,
     /// The function at its root.
     pub root: FunctionId,
-    /// Its code.
-    pub code: Code,
+    /// Its ordered code.
+    pub code: u64,
     /// The tree, where it is at hand: always from spans, once for each code from the kernel.
     pub tree: Option<&'a Tree>,
-    /// Something of it was cut off by a bound, or was not seen.
-    pub truncated: bool,
-    /// How long the root took.
+    /// How long the root took; 0 when it is not known, as it never returned.
     pub duration: Nanos,
     /// Whether it failed, by its return value or the span's status.
     pub failed: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What the kernel sends is not trusted.
+        #[test]
+        fn hostile_nodes_are_refused_or_a_tree(nodes in proptest::collection::vec((0_u64..4, any::<u8>()), 0..300)) {
+            if let Ok(tree) = Tree::from_wire(nodes.iter().copied(), u32::MAX) {
+                prop_assert_eq!(tree.nodes().len(), nodes.len());
+                prop_assert_eq!(tree.root(), nodes[0].0);
+                tree.code();
+            }
+        }
+
+        /// A tree that was folded, stored and read back has its code still.
+        #[test]
+        fn a_folded_tree_keeps_its_code(calls in proptest::collection::vec((1_u64..4, 0_usize..4, any::<bool>()), 1..40)) {
+            let mut fold = Fold::new();
+            let mut open = 0;
+            for (function, leave, dead) in calls {
+                for _ in 0..leave.min(open - usize::from(open > 0)) {
+                    fold.leave(if dead { DEAD } else { RETURNED });
+                    open -= 1;
+                }
+                fold.enter(function);
+                open += 1;
+            }
+            for _ in 0..open {
+                fold.leave(RETURNED);
+            }
+            let tree = Tree::folded(&fold).expect("a tree");
+            let again = Tree::new(tree.nodes().to_vec(), tree.flags()).expect("the same tree");
+            prop_assert_eq!(again.code(), fold.code());
+        }
+    }
 }

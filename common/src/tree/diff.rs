@@ -3,7 +3,7 @@
 //! The distance is that of ordered labelled trees with every edit costing 1 (Zhang and Shasha, 1989), which makes it a
 //! metric. Time is bounded: a pair of trees whose shapes would take longer than [`MAX_WORK`] is not compared.
 
-use super::{FunctionId, Tree};
+use super::{FunctionId, Node, Tree};
 
 /// Most steps of one comparison: some 20 ms. Trees of 256 nodes need that many only when both are deep combs.
 pub const MAX_WORK: u64 = 10_000_000;
@@ -21,9 +21,16 @@ pub enum Edit {
     Added(usize),
 }
 
+/// What is compared of a node: a call that did not return is another one.
+type Call = (FunctionId, bool);
+
+fn call(node: &Node) -> Call {
+    (node.function, node.dead)
+}
+
 /// A tree in postorder, as the algorithm walks it.
 struct Post {
-    functions: Vec<FunctionId>,
+    calls: Vec<Call>,
     /// Place of each node in preorder.
     pre: Vec<usize>,
     /// The leftmost leaf below each node.
@@ -35,19 +42,19 @@ struct Post {
 impl Post {
     fn new(tree: &Tree) -> Self {
         let nodes = tree.nodes();
-        let mut post = Self { functions: Vec::new(), pre: Vec::new(), left: Vec::new(), key: Vec::new() };
+        let mut post = Self { calls: Vec::new(), pre: Vec::new(), left: Vec::new(), key: Vec::new() };
         let mut open: Vec<(usize, usize)> = Vec::new();
         for at in 0..=nodes.len() {
             let depth = nodes.get(at).map_or(0, |node| usize::from(node.depth));
             while open.len() > depth
                 && let Some((at, left)) = open.pop()
             {
-                post.functions.push(nodes[at].function);
+                post.calls.push(call(&nodes[at]));
                 post.pre.push(at);
                 post.left.push(left);
             }
             // The first node to close from here on is the leftmost leaf of all that are open and of those that open now.
-            open.push((at, post.functions.len()));
+            open.push((at, post.calls.len()));
         }
         for at in 0..post.left.len() {
             if !post.left[at + 1..].contains(&post.left[at]) {
@@ -58,7 +65,7 @@ impl Post {
     }
 
     fn len(&self) -> usize {
-        self.functions.len()
+        self.calls.len()
     }
 
     /// The summed sizes of the subtrees at key nodes.
@@ -94,7 +101,7 @@ impl Table<'_> {
                 let one_less = self.forests[at - width].min(self.forests[at - 1]) + 1;
                 let whole = a.left[x] == from_a && b.left[y] == from_b;
                 let both = if whole {
-                    self.forests[at - width - 1] + u32::from(a.functions[x] != b.functions[y])
+                    self.forests[at - width - 1] + u32::from(a.calls[x] != b.calls[y])
                 } else {
                     let before = (a.left[x] - from_a) * width + b.left[y] - from_b;
                     self.forests[before] + self.trees[x * b.len() + y]
@@ -131,7 +138,7 @@ impl Table<'_> {
                 let here = self.forests[at];
                 let (node, other) = (x - 1, y - 1);
                 let whole = a.left[node] == from_a && b.left[other] == from_b;
-                let changed = u32::from(a.functions[node] != b.functions[other]);
+                let changed = u32::from(a.calls[node] != b.calls[other]);
                 if whole && here == self.forests[at - width - 1] + changed {
                     pairs.push((a.pre[node], b.pre[other]));
                     (x, y) = (node, other);
@@ -157,7 +164,7 @@ impl Table<'_> {
 #[must_use]
 pub fn least_distance(known: &Tree, new: &Tree) -> u32 {
     let sorted = |tree: &Tree| {
-        let mut functions: Vec<_> = tree.nodes().iter().map(|node| node.function).collect();
+        let mut functions: Vec<_> = tree.nodes().iter().map(call).collect();
         functions.sort_unstable();
         functions
     };
@@ -190,7 +197,7 @@ pub fn compare(known: &Tree, new: &Tree) -> Option<(u32, Vec<Edit>)> {
     for (in_a, in_b) in table.pairs() {
         edits.extend((x..in_a).map(Edit::Missing));
         edits.extend((y..in_b).map(Edit::Added));
-        let same = known.nodes()[in_a].function == new.nodes()[in_b].function;
+        let same = call(&known.nodes()[in_a]) == call(&new.nodes()[in_b]);
         edits.push(if same { Edit::Same(in_a, in_b) } else { Edit::Changed(in_a, in_b) });
         (x, y) = (in_a + 1, in_b + 1);
     }
@@ -210,32 +217,32 @@ pub fn distance(known: &Tree, new: &Tree) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::{MAX_DEPTH, MAX_NODES, Node};
+    use crate::tree::{MAX_DEPTH, MAX_NODES};
     use proptest::prelude::*;
 
     /// A tree of (function, depth), depths cut to what is possible.
-    fn tree(nodes: &[(u64, u16)]) -> Tree {
+    fn tree(nodes: &[(u64, u8)]) -> Tree {
         let mut before = None;
         let nodes = nodes.iter().map(|&(function, depth)| {
-            let depth = before.map_or(0, |before: u16| depth.clamp(1, before + 1));
+            let depth = before.map_or(0, |before: u8| depth.clamp(1, before + 1));
             before = Some(depth);
-            Node { function: function + 1, depth }
+            Node { function: function + 1, depth, dead: false }
         });
-        Tree::new(nodes.collect(), false).expect("a tree")
+        Tree::new(nodes.collect(), 0).expect("a tree")
     }
 
     fn trees(most: usize) -> impl Strategy<Value = Tree> {
-        proptest::collection::vec((0_u64..3, 0_u16..4), 1..most).prop_map(|nodes| tree(&nodes))
+        proptest::collection::vec((0_u64..3, 0_u8..4), 1..most).prop_map(|nodes| tree(&nodes))
     }
 
     /// The definition: the cheapest way to take one forest to the other, node by node. Forests are lists of nodes.
-    fn by_definition(a: &[(u64, u16)], b: &[(u64, u16)]) -> u32 {
+    fn by_definition(a: &[(u64, u8)], b: &[(u64, u8)]) -> u32 {
         if a.is_empty() || b.is_empty() {
             return (a.len() + b.len()) as u32;
         }
         // The first tree of each: its root is the first node, its end where the depth is the root's again.
-        let end = |f: &[(u64, u16)]| f[1..].iter().position(|n| n.1 <= f[0].1).map_or(f.len(), |at| at + 1);
-        let without_root = |f: &[(u64, u16)]| {
+        let end = |f: &[(u64, u8)]| f[1..].iter().position(|n| n.1 <= f[0].1).map_or(f.len(), |at| at + 1);
+        let without_root = |f: &[(u64, u8)]| {
             let end = end(f);
             let raised = f[1..end].iter().map(|&(function, depth)| (function, depth - 1));
             raised.chain(f[end..].iter().copied()).collect::<Vec<_>>()
@@ -248,7 +255,7 @@ mod tests {
         both.min(by_definition(&less_a, b) + 1).min(by_definition(a, &less_b) + 1)
     }
 
-    fn plain(tree: &Tree) -> Vec<(u64, u16)> {
+    fn plain(tree: &Tree) -> Vec<(u64, u8)> {
         tree.nodes().iter().map(|node| (node.function, node.depth)).collect()
     }
 
@@ -294,8 +301,9 @@ mod tests {
     fn large_trees_are_compared_or_refused_at_once() {
         let flat: Vec<_> = (0..MAX_NODES as u64).map(|n| (n % 7, 1)).collect();
         let chain: Vec<_> =
-            (0..MAX_NODES as u64).map(|n| (n % 7, n.min(u64::from(MAX_DEPTH)) as u16)).collect();
-        let comb: Vec<_> = (0..MAX_NODES as u64).map(|n| (n % 7, (n.div_ceil(2)) as u16)).collect();
+            (0..MAX_NODES as u64).map(|n| (n % 7, n.min(MAX_DEPTH as u64 - 1) as u8)).collect();
+        let comb: Vec<_> =
+            (0..MAX_NODES as u64).map(|n| (n % 7, n.div_ceil(2).min(MAX_DEPTH as u64 - 1) as u8)).collect();
         let begun = std::time::Instant::now();
         assert_eq!(distance(&tree(&flat), &tree(&flat)), Some(0));
         assert_eq!(distance(&tree(&chain), &tree(&chain)), Some(0));

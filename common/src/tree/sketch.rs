@@ -142,6 +142,9 @@ fn middle(low: Nanos, high: Nanos) -> Nanos {
     if high <= low {
         return low;
     }
+    if low == 0 {
+        return high / 2;
+    }
     (low as f64 * high as f64).sqrt().clamp(low as f64, high as f64) as Nanos
 }
 

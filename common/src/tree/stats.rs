@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::{Code, FunctionId, Observed, Sketch};
+use super::{FunctionId, Observed, Sketch};
 use crate::call::Nanos;
 use crate::sequence::SECOND;
+use crate::wire::tree::{BUCKETS, Statistics, bucket_floor};
 
 /// Length of a window by default.
 pub const WINDOW: Nanos = 60 * SECOND;
@@ -30,7 +31,7 @@ pub struct Tally {
     pub failures: u64,
     /// The summed duration.
     pub total: Nanos,
-    /// The durations.
+    /// The durations; fewer than calls where some are not known.
     pub durations: Sketch,
     /// When it first ran; 0 when there is no call.
     pub first: Nanos,
@@ -46,7 +47,28 @@ impl Tally {
         self.calls = self.calls.saturating_add(1);
         self.failures = self.failures.saturating_add(u64::from(failed));
         self.total = self.total.saturating_add(duration);
-        self.durations.add(duration);
+        if duration > 0 {
+            self.durations.add(duration);
+        }
+    }
+
+    /// What a kernel counted between two times.
+    pub fn of_kernel(counted: &Statistics, from: Nanos, to: Nanos) -> Self {
+        let mut durations = Sketch::default();
+        for (number, &count) in (0..).zip(&counted.buckets) {
+            let low = bucket_floor(number);
+            // The last bucket has no end.
+            let high = if number as usize + 1 < BUCKETS { bucket_floor(number + 1) - 1 } else { low };
+            durations.add_range(low, high, u64::from(count));
+        }
+        Self {
+            calls: counted.calls,
+            failures: counted.failures,
+            total: counted.sum_ns,
+            durations,
+            first: from,
+            last: to,
+        }
     }
 
     /// Adds what another counted.
@@ -74,10 +96,8 @@ pub struct Cell {
     pub interface: Arc<str>,
     /// The function at the root.
     pub root: FunctionId,
-    /// The code.
-    pub code: Code,
-    /// The trees are cut short.
-    pub truncated: bool,
+    /// The ordered code.
+    pub code: u64,
     /// What was counted.
     pub tally: Tally,
 }
@@ -88,8 +108,7 @@ struct Key {
     source: u32,
     interface: u32,
     root: FunctionId,
-    code: Code,
-    truncated: bool,
+    code: u64,
 }
 
 /// Statistics of trees, in cells.
@@ -144,9 +163,9 @@ impl TreeStats {
 
     /// Counts a tree that ran.
     pub fn observe(&mut self, tree: &Observed<'_>) {
-        let Observed { time, source, root, code, truncated, .. } = *tree;
+        let Observed { time, source, root, code, .. } = *tree;
         let interface = tree.interface.unwrap_or_default();
-        if let Some(tally) = self.tally(time, source, interface, (root, code, truncated), 1) {
+        if let Some(tally) = self.tally(time, source, interface, (root, code), 1) {
             tally.add(time, tree.duration, tree.failed);
         }
     }
@@ -154,8 +173,8 @@ impl TreeStats {
     /// Adds a cell: what a kernel counted since it was last asked, a row of a spool, a cell of other statistics. Its
     /// window is cut to this one's length.
     pub fn add(&mut self, cell: &Cell) {
-        let Cell { window, source, interface, root, code, truncated, tally } = cell;
-        let mine = self.tally(*window, source, interface, (*root, *code, *truncated), tally.calls);
+        let Cell { window, source, interface, root, code, tally } = cell;
+        let mine = self.tally(*window, source, interface, (*root, *code), tally.calls);
         if let Some(mine) = mine {
             mine.merge(tally);
         }
@@ -208,7 +227,6 @@ impl TreeStats {
             interface: name(key.interface),
             root: key.root,
             code: key.code,
-            truncated: key.truncated,
             tally,
         }
     }
@@ -219,7 +237,7 @@ impl TreeStats {
         time: Nanos,
         source: &str,
         interface: &str,
-        (root, code, truncated): (FunctionId, Code, bool),
+        (root, code): (FunctionId, u64),
         calls: u64,
     ) -> Option<&mut Tally> {
         let full = self.cells.len() >= self.max_cells;
@@ -229,7 +247,7 @@ impl TreeStats {
             return None;
         }
         let (source, interface) = (self.number(source), self.number(interface));
-        let key = Key { window: time - time % self.window, source, interface, root, code, truncated };
+        let key = Key { window: time - time % self.window, source, interface, root, code };
         if full && !self.cells.contains_key(&key) {
             self.passed = self.passed.saturating_add(calls);
             return None;
@@ -250,11 +268,10 @@ impl TreeStats {
 }
 
 fn by_key(a: &Cell, b: &Cell) -> Ordering {
-    let key = |c: &Cell| (c.window, c.root, c.code, c.truncated);
     (a.window.cmp(&b.window))
         .then_with(|| a.source.cmp(&b.source))
         .then_with(|| a.interface.cmp(&b.interface))
-        .then_with(|| key(a).cmp(&key(b)))
+        .then_with(|| (a.root, a.code).cmp(&(b.root, b.code)))
 }
 
 #[cfg(test)]
@@ -264,15 +281,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn observed(n: u64) -> Observed<'static> {
-        let code = Code { ordered: n % 3 + 1, unordered: n % 2 };
         Observed {
             time: n * 7 % 400 * SECOND,
             source: ["web1", "web2"][n as usize % 2],
             interface: [None, Some("GET /"), Some("POST /cart")][n as usize % 5 % 3],
             root: n % 2 + 1,
-            code,
+            code: n % 3 + 1,
             tree: None,
-            truncated: n.is_multiple_of(11),
             duration: n * n,
             failed: n.is_multiple_of(4),
         }
@@ -288,6 +303,20 @@ mod tests {
         let mut sum = a.clone();
         sum.merge(b);
         sum
+    }
+
+    #[test]
+    fn a_kernels_histogram_keeps_its_quantiles() {
+        let mut counted = Statistics { calls: 100, ..Statistics::default() };
+        let (fast, slow) = (40_000, 3_000_000);
+        counted.buckets[crate::wire::tree::bucket(fast) as usize] = 90;
+        counted.buckets[crate::wire::tree::bucket(slow) as usize] = 10;
+        let tally = Tally::of_kernel(&counted, 1, 2);
+        assert_eq!(tally.durations.count(), 100);
+        for (q, exact) in [(0.5, fast), (0.95, slow)] {
+            let ratio = tally.durations.quantile(q) as f64 / exact as f64;
+            assert!((0.66..1.5).contains(&ratio), "{ratio} at {q}");
+        }
     }
 
     proptest! {

@@ -1,0 +1,187 @@
+//! Learning what is normal about trees from the cells of normal time.
+//!
+//! Every rate is learned from what it was in each window of each source. What p-values are worth is then found by
+//! judging windows by rates learned from the others, eight blocks of time in turn: normal windows must give no
+//! evidence on average.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::model::{LEVELS, calls};
+use super::{
+    Cell, CodeData, FunctionId, Novelty, Rate, ScopeData, Shapes, Sketch, TreeData, TreeKind, TreesData,
+    temper,
+};
+use crate::call::Nanos;
+use crate::wire::tree::NODE_DEAD;
+
+/// Calls that a code must have for its failures and durations to be judged.
+const ENOUGH_CALLS: u64 = 20;
+/// Windows of them that it must have.
+const ENOUGH_WINDOWS: usize = 3;
+/// Blocks of time that are judged by the rest.
+const BLOCKS: usize = 8;
+
+/// `k` of `n` in one window.
+type Window = (u64, u64);
+
+/// Windows of a scope: each with when it was and of which source.
+type Slots<'a> = BTreeMap<(Nanos, &'a str), u64>;
+
+/// Learns from cells (of one window length, in any order, each key once) and what their trees look like.
+#[must_use]
+pub fn learn(window: Nanos, cells: &[Cell], shapes: &Shapes) -> TreesData {
+    let mut scopes: BTreeMap<(&str, FunctionId), BTreeMap<u64, Vec<&Cell>>> = BTreeMap::new();
+    for cell in cells.iter().filter(|cell| cell.tally.calls > 0 && cell.root != 0) {
+        let codes = scopes.entry((&cell.interface, cell.root)).or_default();
+        codes.entry(cell.code).or_default().push(cell);
+    }
+    let mut normal: [Vec<f64>; TreeKind::ALL.len()] = Default::default();
+    let learned = scopes.iter().map(|(&(interface, root), codes)| {
+        let mut slots = Slots::new();
+        for cell in codes.values().flatten() {
+            *slots.entry((cell.window, &*cell.source)).or_default() += cell.tally.calls;
+        }
+        ScopeData {
+            interface: interface.to_owned(),
+            root,
+            calls: slots.values().sum(),
+            novel: novelty(root, codes, &slots, shapes, &mut normal[TreeKind::UnseenTree as usize]),
+            codes: codes.iter().map(|(&code, cells)| learn_code(code, cells, &slots, &mut normal)).collect(),
+        }
+    });
+    let scopes: Vec<_> = learned.collect();
+    let known: BTreeSet<_> =
+        scopes.iter().flat_map(|scope| scope.codes.iter().map(|code| (scope.root, code.code))).collect();
+    let (functions, trees) = store(&known, shapes);
+    let windows: BTreeSet<_> = cells.iter().map(|cell| (cell.window, &*cell.source)).collect();
+    TreesData {
+        window,
+        windows: windows.len() as u64,
+        functions,
+        trees,
+        scopes,
+        tempers: normal.each_ref().map(|ln_p| temper(ln_p)),
+    }
+}
+
+fn learn_code(code: u64, cells: &[&Cell], slots: &Slots<'_>, normal: &mut [Vec<f64>; 4]) -> CodeData {
+    let mut whole = super::Tally::default();
+    let mut by_slot = BTreeMap::new();
+    for cell in cells {
+        whole.merge(&cell.tally);
+        by_slot.insert((cell.window, &*cell.source), &cell.tally);
+    }
+    let shares: Vec<Window> =
+        slots.iter().map(|(slot, &n)| (by_slot.get(slot).map_or(0, |tally| tally.calls), n)).collect();
+    let mut learned = CodeData {
+        code,
+        calls: whole.calls,
+        failures: whole.failures,
+        windows: by_slot.len() as u64,
+        first: whole.first,
+        last: whole.last,
+        share: Rate::learn(shares.iter().copied()),
+        failing: None,
+        slow: Vec::new(),
+        durations: Sketch::default(),
+    };
+    if learned.is_rare() {
+        held_out(&shares, &mut normal[TreeKind::RareTree as usize]);
+    }
+    let enough = |calls: u64| calls >= ENOUGH_CALLS && by_slot.len() >= ENOUGH_WINDOWS;
+    if enough(whole.calls) {
+        let windows: Vec<Window> = by_slot.values().map(|tally| (tally.failures, tally.calls)).collect();
+        held_out(&windows, &mut normal[TreeKind::FailureShift as usize]);
+        learned.failing = Some(Rate::learn(windows.iter().copied()));
+    }
+    if enough(whole.durations.count()) {
+        for level in LEVELS {
+            let limit = whole.durations.quantile_bucket(level).unwrap_or_default();
+            let beyond = by_slot.values().map(|t| (t.durations.above(limit), t.durations.count()));
+            let windows: Vec<Window> = beyond.collect();
+            held_out(&windows, &mut normal[TreeKind::LatencyShift as usize]);
+            learned.slow.push((limit, Rate::learn(windows.iter().copied())));
+        }
+    }
+    learned.durations = whole.durations;
+    learned
+}
+
+/// The rates of calls whose code only one window has: had it not been learned from, they would have been new.
+fn novelty(
+    root: FunctionId,
+    codes: &BTreeMap<u64, Vec<&Cell>>,
+    slots: &Slots<'_>,
+    shapes: &Shapes,
+    normal: &mut Vec<f64>,
+) -> [Rate; 3] {
+    // In how many codes of this scope a function, and a call of one by another, occur.
+    let mut functions: BTreeMap<FunctionId, u32> = BTreeMap::new();
+    let mut pairs: BTreeMap<(FunctionId, FunctionId), u32> = BTreeMap::new();
+    for shape in codes.keys().filter_map(|&code| shapes.get(root, code)) {
+        let called: BTreeSet<_> = shape.tree.nodes().iter().map(|node| node.function).collect();
+        called.into_iter().for_each(|function| *functions.entry(function).or_default() += 1);
+        let called: BTreeSet<_> = calls(&shape.tree).collect();
+        called.into_iter().for_each(|pair| *pairs.entry(pair).or_default() += 1);
+    }
+    let class = |code: u64| {
+        let Some(shape) = shapes.get(root, code) else { return Novelty::Combination };
+        let tree = &shape.tree;
+        // In a scope with a single code everything is in one code only.
+        if tree.nodes().iter().any(|node| functions.get(&node.function).is_none_or(|&codes| codes < 2)) {
+            Novelty::Function
+        } else if calls(tree).any(|pair| pairs.get(&pair).is_none_or(|&codes| codes < 2)) {
+            Novelty::Call
+        } else {
+            Novelty::Combination
+        }
+    };
+    let mut new: BTreeMap<(Novelty, (Nanos, &str)), u64> = BTreeMap::new();
+    for (&code, cells) in codes {
+        if let [cell] = cells[..] {
+            *new.entry((class(code), (cell.window, &*cell.source))).or_default() += cell.tally.calls;
+        }
+    }
+    Novelty::ALL.map(|class| {
+        let windows: Vec<Window> =
+            slots.iter().map(|(&slot, &n)| (new.get(&(class, slot)).copied().unwrap_or(0), n)).collect();
+        held_out(&windows, normal);
+        Rate::learn(windows.iter().copied())
+    })
+}
+
+/// The p-values of windows by a rate learned from the others.
+fn held_out(windows: &[Window], ln_p: &mut Vec<f64>) {
+    if windows.len() < ENOUGH_WINDOWS {
+        return;
+    }
+    let block = windows.len().div_ceil(BLOCKS);
+    for (from, held) in (0..).step_by(block).zip(windows.chunks(block)) {
+        let others = windows[..from].iter().chain(&windows[from + held.len()..]);
+        let rate = Rate::learn(others.copied());
+        ln_p.extend(held.iter().map(|&(k, n)| rate.ln_tail(k, n)));
+    }
+}
+
+/// Functions and trees as they are stored.
+fn store(known: &BTreeSet<(FunctionId, u64)>, shapes: &Shapes) -> (Vec<(FunctionId, String)>, Vec<TreeData>) {
+    let with_shape = || known.iter().filter_map(|&(root, code)| Some((code, shapes.get(root, code)?)));
+    let roots = known.iter().map(|&(root, _)| root);
+    let called = with_shape().flat_map(|(_, shape)| shape.tree.nodes().iter().map(|node| node.function));
+    let ids: BTreeSet<FunctionId> = roots.chain(called).collect();
+    let functions: Vec<_> =
+        ids.iter().map(|&id| (id, shapes.name_of(id).unwrap_or_default().to_owned())).collect();
+    let number = |id| functions.binary_search_by_key(&id, |&(id, _)| id).unwrap_or_default() as u32;
+    let trees = with_shape().map(|(code, shape)| TreeData {
+        code,
+        unordered: shape.unordered,
+        flags: shape.tree.flags(),
+        nodes: shape
+            .tree
+            .nodes()
+            .iter()
+            .map(|node| (number(node.function), node.depth | if node.dead { NODE_DEAD } else { 0 }))
+            .collect(),
+    });
+    (functions.clone(), trees.collect())
+}
