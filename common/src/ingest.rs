@@ -25,6 +25,7 @@ pub mod spans;
 mod spans_csv;
 mod spool;
 pub mod time;
+pub mod traces;
 
 use std::fmt;
 use std::io::Read;
