@@ -218,7 +218,7 @@ impl Trees {
     }
 
     /// The exponent of a kind's p-values.
-    pub(super) fn temper(&self, kind: TreeKind) -> f64 {
+    pub fn temper(&self, kind: TreeKind) -> f64 {
         self.data.tempers[kind as usize]
     }
 
@@ -249,7 +249,7 @@ impl Trees {
     }
 
     /// How new a tree is to a scope that does not know its code.
-    pub(super) fn novelty(&self, scope: usize, tree: &Tree) -> Novelty {
+    pub fn novelty(&self, scope: usize, tree: &Tree) -> Novelty {
         if tree.nodes().iter().any(|node| !self.knows(node.function)) {
             return Novelty::Function;
         }
