@@ -13,6 +13,16 @@ pub(crate) unsafe fn add(at: *mut u64, value: u64) {
     unsafe { asm!("lock *(u64 *)({at} + 0) += {value}", at = in(reg) at, value = in(reg) value) };
 }
 
+/// As [`add`], to a u32.
+///
+/// # Safety
+/// `at` must point to an aligned u32 of a map value.
+#[inline(always)]
+pub(crate) unsafe fn add32(at: *mut u32, value: u32) {
+    // SAFETY: by the caller.
+    unsafe { asm!("lock *(u32 *)({at} + 0) += {value}", at = in(reg) at, value = in(reg) u64::from(value)) };
+}
+
 /// Adds to `*at` and gives what it was; everything before is visible before, everything after is done after.
 ///
 /// # Safety

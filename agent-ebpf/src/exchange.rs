@@ -15,9 +15,10 @@ use gait_common::wire::{
     counter,
     exchange::{
         EARLY, HEAD_BYTES, INCOMPLETE, LOST_BEFORE, PIPELINED, RECORD_BYTES, RESYNCED, ROLE_CLIENT,
-        SOURCE_RECEIVER, SOURCE_SENDER, TRUNCATED, UPGRADED,
+        SOURCE_RECEIVER, SOURCE_SENDER, TREES_SHIFT, TRUNCATED, UPGRADED,
     },
     stream::{self, LOAD, Stream, Surroundings, verdict},
+    tree::ENTRY_BYTES,
 };
 
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
     },
     packet::EGRESS,
     reorder,
+    tree::{maps::trees, tie},
 };
 
 /// Bytes of a message's beginning that are copied from the window, not from the packet.
@@ -230,23 +232,11 @@ impl<'a> Http<'a> {
                 flags |= UPGRADED;
             }
             (*record).flags = flags;
-            let cpu = bpf_get_smp_processor_id();
-            (*record).cpu = cpu;
-            (*record).sequence = self.stats.next_sequence();
-            let carried = bound::length::<{ HEAD_BYTES as u64 }>(u64::from((*record).head_len));
-            let len = u64::from(carried) + RECORD_BYTES as u64;
-            let ring = core::ptr::from_ref(ring(cpu)).cast_mut().cast();
-            let filled = bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA));
-            let half = ring_half();
-            let wake = filled < half && filled + len + 8 >= half;
-            let flags = if wake { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
-            if bpf_ringbuf_output(ring, slot.cast(), len, u64::from(flags)) == 0 {
+            if trees() && (*record).role != ROLE_CLIENT && tie::answered(slot, (*record).cookie) {
                 (*c).lost = 0;
-                self.stats.add(counter::EMITTED);
-            } else {
-                (*c).lost = 1;
-                self.stats.add(counter::RING_FULL);
+                return;
             }
+            (*c).lost = u32::from(!output(slot));
         }
     }
 
@@ -282,6 +272,33 @@ impl<'a> Http<'a> {
                 (*record).source = if thread == 0 { 0 } else { SOURCE_SENDER };
             }
         }
+    }
+}
+
+/// Hands a finished record, its head and its trees to the ring; `false` if that is full.
+#[inline(always)]
+pub(crate) unsafe fn output(slot: *mut Slot) -> bool {
+    let Some(stats) = Stats::here() else { return false };
+    // SAFETY: the slot is a map's value that the kernel frees no sooner than the program has ended.
+    unsafe {
+        let record = &raw mut (*slot).record;
+        let cpu = bpf_get_smp_processor_id();
+        (*record).cpu = cpu;
+        (*record).sequence = stats.next_sequence();
+        let carried = bound::length::<{ HEAD_BYTES as u64 }>(u64::from((*record).head_len));
+        let trees = bound::offset::<16>(u64::from((*record).flags >> TREES_SHIFT)) as u64;
+        let len = u64::from(carried) + RECORD_BYTES as u64 + trees * ENTRY_BYTES as u64;
+        let ring = core::ptr::from_ref(ring(cpu)).cast_mut().cast();
+        let filled = bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA));
+        let half = ring_half();
+        let wake = filled < half && filled + len + 8 >= half;
+        let flags = if wake { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP };
+        if bpf_ringbuf_output(ring, slot.cast(), len, u64::from(flags)) == 0 {
+            stats.add(counter::EMITTED);
+            return true;
+        }
+        stats.add(counter::RING_FULL);
+        false
     }
 }
 

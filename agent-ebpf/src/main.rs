@@ -1,9 +1,12 @@
-//! Gait's kernel side: reads HTTP exchanges where their bytes pass the sockets of this host.
+//! Gait's kernel side: reads HTTP exchanges where their bytes pass the sockets of this host, and codes call trees.
 //!
-//! Four programs, no kernel struct read, no patched kernel text. `gait_ingress` and `gait_egress` see every packet of
+//! No kernel struct read, no patched kernel text. `gait_ingress` and `gait_egress` see every packet of
 //! every socket at the root of cgroup v2; `gait_receive` knows the thread that receives; `gait_state` knows when a
 //! connection has ended. What a connection has said so far is kept in storage that belongs to its socket
 //! ([`maps`]), so it cannot outlive it. No program ever changes or drops a packet.
+//!
+//! Where functions are followed, programs at their entries and exits code the call trees ([`tree`]); otherwise those are
+//! not even loaded.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -24,10 +27,11 @@ mod maps;
 mod packet;
 mod reorder;
 mod thread;
+mod tree;
 
 use aya_ebpf::{
-    macros::{btf_tracepoint, cgroup_skb},
-    programs::{BtfTracePointContext, SkBuffContext},
+    macros::{btf_tracepoint, cgroup_skb, uprobe, uretprobe},
+    programs::{BtfTracePointContext, ProbeContext, RetProbeContext, SkBuffContext},
 };
 
 /// What a `cgroup_skb` program returns to let the packet pass.
@@ -58,6 +62,55 @@ pub fn gait_receive(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn gait_state(ctx: BtfTracePointContext) -> i32 {
     connection::state_changed(&ctx);
+    0
+}
+
+/// A followed function is entered.
+#[uprobe]
+pub fn gait_enter(ctx: ProbeContext) -> u32 {
+    tree::enter(&ctx);
+    0
+}
+
+/// A followed function has returned.
+#[uretprobe]
+pub fn gait_return(ctx: RetProbeContext) -> u32 {
+    tree::returned(&ctx);
+    0
+}
+
+/// A followed function is at a return instruction.
+#[uprobe]
+pub fn gait_exit(ctx: ProbeContext) -> u32 {
+    tree::exits(&ctx);
+    0
+}
+
+/// A followed function jumps into another one.
+#[uprobe]
+pub fn gait_tail(ctx: ProbeContext) -> u32 {
+    tree::tail(&ctx);
+    0
+}
+
+/// A USDT probe tells of a call that begins.
+#[uprobe]
+pub fn gait_usdt_enter(ctx: ProbeContext) -> u32 {
+    tree::usdt_enter(&ctx);
+    0
+}
+
+/// A USDT probe tells of a call that is over.
+#[uprobe]
+pub fn gait_usdt_return(ctx: ProbeContext) -> u32 {
+    tree::usdt_return(&ctx);
+    0
+}
+
+/// A thread ends.
+#[btf_tracepoint(function = "sched_process_exit")]
+pub fn gait_thread_end(ctx: BtfTracePointContext) -> i32 {
+    tree::thread_ended(&ctx);
     0
 }
 

@@ -6,7 +6,10 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 
-use crate::maps::{CONNECTIONS, stored};
+use crate::{
+    maps::{CONNECTIONS, stored},
+    tree::{maps::trees, tie},
+};
 
 /// Remembers the thread, if it received something from a followed connection.
 #[inline(always)]
@@ -24,6 +27,9 @@ pub(crate) fn received(ctx: &BtfTracePointContext) {
                 (*connection).comm = core::mem::transmute::<[u8; 16], [u64; 2]>(comm);
             }
             (*connection).thread = thread;
+        }
+        if trees() {
+            tie::received((*connection).slot.record.cookie);
         }
     }
 }

@@ -207,6 +207,8 @@ fn create(object: &[u8], options: &Options, form: Form) -> Result<Ebpf, CaptureE
     let mut loader = EbpfLoader::new();
     loader
         .verifier_log_level(VerifierLogLevel::STATS)
+        // aya has no type for the storage of tasks, which nobody but the programs touches.
+        .allow_unsupported_maps()
         .override_global("SERVER", &server, true)
         .override_global("CLIENT", &client, true)
         .override_global("CURRENT_THREAD", &current, true)

@@ -1,9 +1,12 @@
-//! The record of one HTTP exchange: a [`Record`] followed by the first bytes of the request head.
+//! The record of one HTTP exchange: a [`Record`] followed by the first bytes of the request head, and by the codes of the
+//! call trees that ran within it ([`tree::Entry`]).
 //!
 //! The kernel keeps a waiting request in exactly this form and hands it to the ring as it is when the response's
 //! status line goes out.
 
 use core::mem::size_of;
+
+use super::tree::{self, ENTRY_BYTES, MAX_ENTRIES};
 
 /// Most bytes of a request head that a record carries.
 pub const HEAD_BYTES: usize = 1024;
@@ -24,6 +27,11 @@ pub const EARLY: u16 = 1 << 5;
 pub const UPGRADED: u16 = 1 << 6;
 /// The connection was already open when the agent first saw it.
 pub const MIDWAY: u16 = 1 << 7;
+
+/// How many trees ([`tree::Entry`]) follow the head: the flags' four highest bits, from this one on.
+pub const TREES_SHIFT: u16 = 12;
+/// Those bits.
+pub const TREES: u16 = 0xf << TREES_SHIFT;
 
 /// The host's end of the connection received the request.
 pub const ROLE_SERVER: u8 = 0;
@@ -105,6 +113,13 @@ impl Record {
         sane.then_some((record, head))
     }
 
+    /// The trees that ran within the exchange, from the bytes of the same ring entry; those that make sense.
+    pub fn trees<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = tree::Entry> + 'a {
+        let count = usize::from(self.flags >> TREES_SHIFT).min(MAX_ENTRIES);
+        let behind = bytes.get(RECORD_BYTES + usize::from(self.head_len)..).unwrap_or_default();
+        behind.chunks_exact(ENTRY_BYTES).take(count).filter_map(tree::Entry::from_bytes)
+    }
+
     /// The bytes of this record as the kernel writes them, for tests and recordings.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; RECORD_BYTES] {
@@ -141,10 +156,28 @@ mod tests {
         assert_eq!(Record::from_bytes(&bytes), None);
     }
 
+    #[test]
+    fn trees_stand_behind_the_head() {
+        let entry = |root| tree::Entry { root, ordered: root * 2, duration_ns: 5, ..tree::Entry::default() };
+        let record = Record { flags: 2 << TREES_SHIFT | TRUNCATED, ..record(5) };
+        let mut bytes = record.to_bytes().to_vec();
+        bytes.extend_from_slice(b"GET /");
+        (1..4).for_each(|root| bytes.extend_from_slice(&entry(root).to_bytes()));
+        let (read, head) = Record::from_bytes(&bytes).expect("a sane record");
+        assert_eq!(head, b"GET /");
+        assert_eq!(read.trees(&bytes).collect::<Vec<_>>(), [entry(1), entry(2)]);
+        assert_eq!(
+            read.trees(&bytes[..bytes.len() - ENTRY_BYTES - 1]).count(),
+            1,
+            "what is cut off is left out"
+        );
+    }
+
     proptest! {
         #[test]
         fn hostile_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             if let Some((record, head)) = Record::from_bytes(&bytes) {
+                prop_assert!(record.trees(&bytes).count() <= MAX_ENTRIES);
                 prop_assert_eq!(head.len(), usize::from(record.head_len));
             }
         }

@@ -8,8 +8,10 @@
 //! A function is a number made of its name ([`function_id`]), so codes made on different hosts, or from spans, are
 //! equal where the names are. A tree is told by its outermost function and its ordered code; the unordered one stands beside it.
 
+pub mod counter;
 mod fold;
 mod hash;
+pub mod point;
 mod record;
 mod resync;
 mod statistics;

@@ -11,6 +11,8 @@ use super::fold::{Fold, INNER};
 
 /// Bits of an address that are zero at the beginning of a page.
 const IN_PAGE: u16 = 0xfff;
+/// How far apart the entry and the return probe of a USDT pair may be on the stack, in units of eight bytes.
+const NEAR: u32 = 16;
 
 impl Fold {
     /// The mark of a stack pointer.
@@ -72,6 +74,37 @@ impl Fold {
             back += 1;
         }
         0
+    }
+
+    /// How many open calls end when a USDT probe at this mark says that a call is over. Such probes are somewhere inside a
+    /// function, at entry and return not at quite the same depth of the stack, and one function may open several calls
+    /// in one place: the innermost one that is near ends.
+    #[inline(always)]
+    #[must_use]
+    pub fn ends_near<const LOOK: u32>(&self, mark: u32) -> u32 {
+        let depth = self.depth();
+        let mut back = 1;
+        while back <= LOOK {
+            if back > depth {
+                return 0;
+            }
+            let (_, at) = self.open_call(back);
+            if below(mark.wrapping_add(NEAR), at) {
+                return 0;
+            }
+            if !below(at.wrapping_add(NEAR), mark) {
+                return back;
+            }
+            back += 1;
+        }
+        0
+    }
+
+    /// As [`Fold::is_dead`], when a USDT probe at this mark says that a call begins.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_dead_near(&self, mark: u32) -> bool {
+        self.is_dead(mark.wrapping_sub(NEAR))
     }
 
     /// Ends the innermost tracked call; see [`Fold::leave`].

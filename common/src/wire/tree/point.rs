@@ -1,0 +1,92 @@
+//! What the agent tells the kernel about a place where a program is attached. The program's cookie is its number.
+
+use core::mem::size_of;
+
+/// Calls are of the one function.
+pub const NAMED: u8 = 0;
+/// Calls are of the function whose file and name the probe's first two arguments are, as Python's probes have it.
+pub const PYTHON: u8 = 1;
+
+/// The value is written in the place itself.
+pub const CONSTANT: u8 = 0;
+/// It is in a register.
+pub const REGISTER: u8 = 1;
+/// It is in memory.
+pub const MEMORY: u8 = 2;
+/// There is no such register.
+pub const NO_REGISTER: u16 = u16::MAX;
+
+/// Arguments that the kernel side looks at.
+pub const PLACES: usize = 2;
+
+/// Where an argument of a USDT probe is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The value itself, or what is added to the address.
+    pub displacement: i64,
+    /// Offset of the register, or of the base, in `struct pt_regs`.
+    pub register: u16,
+    /// Offset of the register that is scaled and added, [`NO_REGISTER`] for none.
+    pub index: u16,
+    /// [`CONSTANT`], [`REGISTER`] or [`MEMORY`].
+    pub kind: u8,
+    /// By how many bits the second register is shifted to the left.
+    pub scale: u8,
+    /// Not used.
+    pub unused: u16,
+}
+
+/// A place where a program is attached. All zeroes stands for one that is attached no longer.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Point {
+    /// [`super::function_id`] of the function; 0 when the point is not used.
+    pub function: u64,
+    /// Where the interval of return values that mean success begins.
+    pub success_low: u64,
+    /// Its length, less one.
+    pub success_span: u64,
+    /// Bytes of the return value: 1, 2, 4 or 8; 0 where every call that returns succeeds.
+    pub success_bytes: u8,
+    /// Whether the return value is extended by its sign.
+    pub success_signed: u8,
+    /// [`NAMED`] or [`PYTHON`].
+    pub naming: u8,
+    /// Not used.
+    pub unused: [u8; 5],
+    /// Where the arguments are.
+    pub places: [Place; PLACES],
+}
+
+const _: () = assert!(size_of::<Place>() == 16 && size_of::<Point>() == 32 + 16 * PLACES);
+
+impl Point {
+    /// Whether a call that left this value in the return register has failed.
+    #[inline(always)]
+    #[must_use]
+    pub fn fails(&self, register: u64) -> bool {
+        if self.success_bytes == 0 {
+            return false;
+        }
+        let shift = 64_u32.wrapping_sub(u32::from(self.success_bytes) * 8) & 63;
+        let high = register << shift;
+        let value = if self.success_signed != 0 { ((high as i64) >> shift) as u64 } else { high >> shift };
+        value.wrapping_sub(self.success_low) > self.success_span
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn negative_results_of_a_c_function_fail_where_the_rule_says_so() {
+        // ret >= 0 for an int: from 0, for 2^31 values.
+        let point =
+            Point { success_span: 0x7fff_ffff, success_bytes: 4, success_signed: 1, ..Point::default() };
+        assert!(point.fails(0xffff_ffff), "-1 in the lower half of its register");
+        assert!(!point.fails(0xdead_beef_0000_0005), "what is left in the upper half means nothing");
+        assert!(!Point::default().fails(u64::MAX), "without a rule nothing fails");
+    }
+}
