@@ -3,6 +3,7 @@
 //! Every key has a default, so an empty file is a configuration. `agent/gait.toml` shows them all.
 
 mod error;
+mod functions;
 mod text;
 mod units;
 
@@ -16,8 +17,10 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::capture;
+use crate::functions::Plan;
 
 pub use error::ConfigError;
+pub use functions::Functions;
 pub use units::{Period, Size};
 
 /// Largest configuration file that is read, in bytes.
@@ -43,6 +46,8 @@ pub struct Config {
     pub findings: Findings,
     /// `[log]`
     pub log: Log,
+    /// `[[functions]]`
+    pub functions: Vec<Functions>,
 }
 
 /// What calls are held against.
@@ -165,6 +170,7 @@ impl Default for Config {
             spool: Spool::default(),
             findings: Findings::default(),
             log: Log::default(),
+            functions: Vec::new(),
         }
     }
 }
@@ -253,9 +259,12 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let config: Self =
             toml::from_str(text).map_err(|error| ConfigError::from_toml(path, text, &error))?;
-        match config.check() {
-            Ok(()) => Ok(config),
-            Err((section, key, reason)) => Err(ConfigError::value(path, text, section, key, reason)),
+        if let Err((section, key, reason)) = config.check() {
+            return Err(ConfigError::value(path, text, section, 0, key, reason));
+        }
+        match Plan::new(&config.functions) {
+            Ok(_) => Ok(config),
+            Err((index, key, reason)) => Err(ConfigError::value(path, text, "functions", index, key, reason)),
         }
     }
 

@@ -55,17 +55,33 @@ impl ConfigError {
         Self { path: path.to_owned(), line: Some(line), message }
     }
 
-    /// A value of the right type that cannot be used.
-    pub(super) fn value(path: &Path, text: &str, wanted: &str, key: &str, reason: String) -> Self {
+    /// A value of the right type that cannot be used, in the section `wanted`: its line, or that of the section's header
+    /// when it is not there. Of several sections of one name it is in the one at `index`.
+    pub(super) fn value(
+        path: &Path,
+        text: &str,
+        wanted: &str,
+        index: usize,
+        key: &str,
+        reason: String,
+    ) -> Self {
         let is_key = |line: &str| {
-            line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+            let rest = line.trim_start().strip_prefix(key).filter(|_| !key.is_empty());
+            rest.is_some_and(|rest| rest.trim_start().starts_with('='))
         };
-        let line =
-            (1..).zip(text.lines()).find(|(number, line)| is_key(line) && section(text, *number) == wanted);
+        let of_section = (1..).zip(text.lines()).filter(|(number, _)| section(text, *number) == wanted);
+        let mut headers = 0;
+        let of_this = of_section.filter(|(_, line)| {
+            headers += usize::from(line.trim().starts_with('['));
+            headers == index + 1
+        });
+        let lines: Vec<(usize, &str)> = of_this.collect();
+        let line = lines.iter().find(|(_, line)| is_key(line)).or(lines.first());
+        let place = if key.is_empty() { format!("[[{wanted}]]") } else { format!("{wanted}.{key}") };
         Self {
             path: path.to_owned(),
-            line: Some(line.map_or(1, |(number, _)| number)),
-            message: format!("{wanted}.{key}: {reason}"),
+            line: Some(line.map_or(1, |(number, _)| *number)),
+            message: format!("{place}: {reason}"),
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::{self, Write};
 use std::path::Path;
 
-/// Bytes of a function's name, at most: the kernel side makes an id of no more.
-pub const NAME_BYTES: usize = 128;
+pub use gait_common::wire::tree::NAME_BYTES;
+
 /// Mangled names longer than this are not demangled: templates of templates that nobody reads.
 const MAX_MANGLED: usize = 2048;
 /// Bytes of a demangled name, at most.

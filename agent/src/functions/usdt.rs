@@ -5,9 +5,11 @@
 //! have moved the file since; the difference between the base then and the section's address now is added to the others.
 //! See <https://sourceware.org/systemtap/wiki/UserSpaceProbeImplementation>.
 
+mod pair;
 mod place;
 
-pub use place::{Place, PlaceError};
+pub use pair::{NoPair, Pair};
+pub use place::{At, Place, PlaceError};
 
 /// Notes read from one file, at most.
 pub const MAX_PROBES: usize = 4096;
