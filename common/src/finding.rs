@@ -1,9 +1,34 @@
 //! What is reported: who walked differently, at which step, how surprising, and what was expected instead.
 
+mod tree;
+
 use serde::{Deserialize, Serialize};
 
 use crate::call::Nanos;
 use crate::detect::Part;
+
+pub use tree::{Mark, NearestTree, TreeFigures, TreeFinding, TreeLine};
+
+/// Whatever is reported.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Anomaly {
+    /// A caller's session.
+    Session(Box<Finding>),
+    /// Trees of a function.
+    Tree(Box<TreeFinding>),
+}
+
+impl From<Finding> for Anomaly {
+    fn from(finding: Finding) -> Self {
+        Self::Session(Box::new(finding))
+    }
+}
+
+impl From<TreeFinding> for Anomaly {
+    fn from(finding: TreeFinding) -> Self {
+        Self::Tree(Box::new(finding))
+    }
+}
 
 /// A caller's session that passed the threshold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

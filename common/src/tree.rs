@@ -6,19 +6,24 @@
 //!
 //! Read in this order: [`Tree`], [`Observed`], [`TreeStats`] (`stats`), [`Sketch`] (`sketch`).
 
+mod detect;
 mod diff;
 mod learn;
 mod model;
+mod pace;
 mod rate;
 mod shapes;
 mod sketch;
 mod stats;
 
+pub use detect::{FALSE_FINDING_IN, Limits, Sign, TreeCounts, TreeDetector};
 pub use diff::{Edit, MAX_WORK, compare, distance, least_distance};
 pub use learn::learn;
 pub use model::{
-    CodeData, LEVELS, MAX_TREES, Novelty, ScopeData, TreeData, TreeKind, Trees, TreesData, code_text,
+    CodeData, Durations, LEVELS, MAX_TREES, Novelty, ScopeData, TreeData, TreeKind, Trees, TreesData,
+    code_text,
 };
+pub use pace::Pace;
 pub use rate::{Rate, Watch, evidence, temper};
 pub use shapes::{MAX_NAME, MAX_NAMES, MAX_SHAPES, Shape, Shapes};
 pub use sketch::{BUCKETS, BadSketch, Sketch, bucket, greatest, least};

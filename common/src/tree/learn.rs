@@ -5,11 +5,14 @@
 //! evidence on average.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Chain;
+use std::slice;
 
 use super::model::{LEVELS, calls};
+use super::pace::Moments;
 use super::{
-    Cell, CodeData, FunctionId, Novelty, Rate, ScopeData, Shapes, Sketch, TreeData, TreeKind, TreesData,
-    temper,
+    Cell, CodeData, Durations, FunctionId, Novelty, Pace, Rate, ScopeData, Shapes, Sketch, TreeData,
+    TreeKind, TreesData, temper,
 };
 use crate::call::Nanos;
 use crate::wire::tree::NODE_DEAD;
@@ -18,6 +21,8 @@ use crate::wire::tree::NODE_DEAD;
 const ENOUGH_CALLS: u64 = 20;
 /// Windows of them that it must have.
 const ENOUGH_WINDOWS: usize = 3;
+/// Calls beyond a limit that make it a limit.
+const ENOUGH_BEYOND: f64 = 10.0;
 /// Blocks of time that are judged by the rest.
 const BLOCKS: usize = 8;
 
@@ -82,7 +87,7 @@ fn learn_code(code: u64, cells: &[&Cell], slots: &Slots<'_>, normal: &mut [Vec<f
         last: whole.last,
         share: Rate::learn(shares.iter().copied()),
         failing: None,
-        slow: Vec::new(),
+        normal: None,
         durations: Sketch::default(),
     };
     if learned.is_rare() {
@@ -95,16 +100,35 @@ fn learn_code(code: u64, cells: &[&Cell], slots: &Slots<'_>, normal: &mut [Vec<f
         learned.failing = Some(Rate::learn(windows.iter().copied()));
     }
     if enough(whole.durations.count()) {
-        for level in LEVELS {
-            let limit = whole.durations.quantile_bucket(level).unwrap_or_default();
-            let beyond = by_slot.values().map(|t| (t.durations.above(limit), t.durations.count()));
-            let windows: Vec<Window> = beyond.collect();
-            held_out(&windows, &mut normal[TreeKind::LatencyShift as usize]);
-            learned.slow.push((limit, Rate::learn(windows.iter().copied())));
-        }
+        let durations: Vec<&Sketch> = by_slot.values().map(|tally| &tally.durations).collect();
+        learned.normal =
+            learn_durations(&whole.durations, &durations, &mut normal[TreeKind::LatencyShift as usize]);
     }
     learned.durations = whole.durations;
     learned
+}
+
+fn learn_durations(whole: &Sketch, windows: &[&Sketch], normal: &mut Vec<f64>) -> Option<Durations> {
+    let moments: Vec<Moments> = windows.iter().map(|durations| Moments::of(durations)).collect();
+    let mut learned = Durations { pace: Pace::learn(moments.iter().copied())?, beyond: Vec::new() };
+    each_block(&moments, |others, held| {
+        if let Some(pace) = Pace::learn(others.copied()) {
+            normal.extend(held.iter().map(|window| pace.ln_tail(window)));
+        }
+    });
+    for level in LEVELS {
+        if (whole.count() as f64) * (1.0 - level) < ENOUGH_BEYOND {
+            break;
+        }
+        let limit = whole.quantile_bucket(level).unwrap_or_default();
+        let each = windows.iter().zip(&moments);
+        let beyond: Vec<Window> = each
+            .map(|(durations, window)| (learned.slow(limit, window, durations), durations.count()))
+            .collect();
+        held_out(&beyond, normal);
+        learned.beyond.push((limit, Rate::learn(beyond.iter().copied())));
+    }
+    Some(learned)
 }
 
 /// The rates of calls whose code only one window has: had it not been learned from, they would have been new.
@@ -152,14 +176,20 @@ fn novelty(
 
 /// The p-values of windows by a rate learned from the others.
 fn held_out(windows: &[Window], ln_p: &mut Vec<f64>) {
+    each_block(windows, |others, held| {
+        let rate = Rate::learn(others.copied());
+        ln_p.extend(held.iter().map(|&(k, n)| rate.ln_tail(k, n)));
+    });
+}
+
+/// Hands over each block of time, after all the others.
+fn each_block<T>(windows: &[T], mut judge: impl FnMut(Chain<slice::Iter<'_, T>, slice::Iter<'_, T>>, &[T])) {
     if windows.len() < ENOUGH_WINDOWS {
         return;
     }
     let block = windows.len().div_ceil(BLOCKS);
     for (from, held) in (0..).step_by(block).zip(windows.chunks(block)) {
-        let others = windows[..from].iter().chain(&windows[from + held.len()..]);
-        let rate = Rate::learn(others.copied());
-        ln_p.extend(held.iter().map(|&(k, n)| rate.ln_tail(k, n)));
+        judge(windows[..from].iter().chain(&windows[from + held.len()..]), held);
     }
 }
 

@@ -1,14 +1,16 @@
 //! What training learned about trees: the section of the model, and what detection looks up in it.
 //!
 //! A *scope* is an interface, or all there is, together with the function at the root: what is normal is learned for
-//! each. A code's share, failures and slow calls are [`Rate`]s with the spread that windows of normal time showed.
+//! each. A code's share, failures and slow calls are [`Rate`]s, its durations have a [`Pace`], each with the spread that
+//! windows of normal time showed.
 
 use std::fmt::Write as _;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
-use super::{BUCKETS, FunctionId, MAX_NODES, Node, Rate, Shape, Sketch, Tree};
+use super::pace::Moments;
+use super::{BUCKETS, FunctionId, MAX_NODES, Node, Pace, Rate, Shape, Sketch, Tree, bucket, greatest};
 use crate::call::Nanos;
 use crate::wire::tree::{NODE_DEAD, function_id};
 
@@ -63,8 +65,8 @@ impl TreeKind {
     }
 }
 
-/// The shares of slow calls that are watched: those beyond the median, the ninth decile and the 99th percentile.
-pub const LEVELS: [f64; 3] = [0.5, 0.9, 0.99];
+/// Beyond which quantiles calls are watched for being slow beside their neighbours.
+pub const LEVELS: [f64; 2] = [0.9, 0.99];
 
 /// What is known of trees, as it is stored.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -132,8 +134,37 @@ pub struct CodeData {
     pub share: Rate,
     /// Its failures; `None` when it is too rare to say.
     pub failing: Option<Rate>,
-    /// For each of [`LEVELS`] the bucket of durations and the share of calls beyond it; empty when it is too rare to say.
-    pub slow: Vec<(u16, Rate)>,
+    /// How long it takes; `None` when it is too rare to say.
+    pub normal: Option<Durations>,
+}
+
+/// How long a code normally takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Durations {
+    /// As a whole.
+    pub pace: Pace,
+    /// For the first of [`LEVELS`], as far as there were calls enough to tell: the bucket of durations at that quantile, and
+    /// the share of calls beyond it where the window's pace is the mean one.
+    pub beyond: Vec<(u16, Rate)>,
+}
+
+impl Durations {
+    /// How many of a window's durations are beyond the limit of a level, taken relative to the window's pace.
+    pub(super) fn slow(&self, limit: u16, window: &Moments, durations: &Sketch) -> u64 {
+        durations.above(shifted(limit, window.mean - self.pace.mean))
+    }
+
+    fn is_sound(&self) -> bool {
+        self.pace.is_sound()
+            && self.beyond.len() <= LEVELS.len()
+            && self.beyond.iter().all(|(bucket, rate)| *bucket < BUCKETS && rate.is_sound())
+    }
+}
+
+/// The bucket that is slower by a factor, given as its logarithm; never a faster one.
+pub(super) fn shifted(limit: u16, ln_factor: f64) -> u16 {
+    let slower = greatest(limit) as f64 * ln_factor.max(0.0).exp();
+    bucket(slower as Nanos).max(limit)
 }
 
 /// What is known of trees, checked and ready for look-up.
@@ -200,7 +231,7 @@ impl Trees {
             tests[0] += Novelty::ALL.len();
             for code in &scope.codes {
                 tests[1] += usize::from(code.is_rare());
-                tests[2] += usize::from(!code.slow.is_empty());
+                tests[2] += usize::from(code.normal.is_some());
                 tests[3] += usize::from(code.failing.is_some());
             }
         }
@@ -312,8 +343,7 @@ impl CodeData {
     fn is_sound(&self) -> bool {
         self.share.is_sound()
             && self.failing.as_ref().is_none_or(Rate::is_sound)
-            && (self.slow.is_empty() || self.slow.len() == LEVELS.len())
-            && self.slow.iter().all(|(bucket, rate)| *bucket < BUCKETS && rate.is_sound())
+            && self.normal.as_ref().is_none_or(Durations::is_sound)
             && self.durations.is_sound()
             && self.failures <= self.calls
     }

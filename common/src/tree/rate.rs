@@ -150,7 +150,8 @@ pub fn temper(ln_p: &[f64]) -> f64 {
     low
 }
 
-fn ln_beta(a: f64, b: f64) -> f64 {
+/// Logarithm of the beta function.
+pub(super) fn ln_beta(a: f64, b: f64) -> f64 {
     ln_gamma(a) + ln_gamma(b) - ln_gamma(a + b)
 }
 

@@ -114,6 +114,11 @@ impl Sketch {
         self.quantile_bucket(q).map_or(0, |bucket| middle(least(bucket), greatest(bucket)))
     }
 
+    /// The middle of each bucket and what it holds.
+    pub(crate) fn middles(&self) -> impl Iterator<Item = (Nanos, u64)> {
+        self.buckets.iter().map(|&(bucket, count)| (middle(least(bucket), greatest(bucket)), count))
+    }
+
     /// The bucket in which the quantile lies.
     pub fn quantile_bucket(&self, q: f64) -> Option<u16> {
         let rank = (self.count() as f64 * q.clamp(0.0, 1.0)).ceil().max(1.0);
