@@ -5,6 +5,8 @@
 
 pub mod file;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::call::Nanos;
@@ -14,6 +16,7 @@ use crate::detect::{
 };
 use crate::interface::{Interfaces, Naming};
 use crate::sequence::Timing;
+use crate::tree::{Trees, TreesData};
 
 /// What a model says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -57,6 +60,8 @@ pub struct ModelData {
     pub calibration: CalibrationData,
     /// The groups of callers with like habits; none when too few callers came back.
     pub groups: Option<GroupsData>,
+    /// What is normal about call trees; none when there were none to learn from.
+    pub trees: Option<TreesData>,
 }
 
 /// A model ready for use.
@@ -73,6 +78,7 @@ pub struct Model {
     pub(crate) patterns: Patterns,
     pub(crate) calibration: Calibration,
     pub(crate) groups: Option<Groups>,
+    trees: Option<Arc<Trees>>,
 }
 
 /// Why data is not a model, or a file holds none.
@@ -133,8 +139,18 @@ impl Model {
     /// [`ModelError::Unsound`] when the data contradicts itself.
     pub fn new(data: ModelData) -> Result<Self, ModelError> {
         let unsound = |what: &str| ModelError::Unsound(what.to_owned());
-        let ModelData { meta, naming, interfaces, timing, markov, counts, patterns, calibration, groups } =
-            data;
+        let ModelData {
+            meta,
+            naming,
+            interfaces,
+            timing,
+            markov,
+            counts,
+            patterns,
+            calibration,
+            groups,
+            trees,
+        } = data;
         let interfaces =
             Interfaces::new(&interfaces, naming).map_err(|e| ModelError::Unsound(e.to_string()))?;
         if timing.operation_gap > timing.session_idle {
@@ -150,6 +166,7 @@ impl Model {
             counts: Counts::new(counts, count).map_err(unsound)?,
             patterns: Patterns::new(patterns, count).map_err(unsound)?,
             calibration: Calibration::new(calibration).map_err(unsound)?,
+            trees: trees.map(Trees::new).transpose().map_err(unsound)?.map(Arc::new),
             interfaces,
         })
     }
@@ -162,6 +179,11 @@ impl Model {
     /// The groups of callers, if there are any.
     pub fn groups(&self) -> Option<&Groups> {
         self.groups.as_ref()
+    }
+
+    /// What is known about call trees, if anything is.
+    pub fn trees(&self) -> Option<&Arc<Trees>> {
+        self.trees.as_ref()
     }
 
     /// Scores from here on are anomalous.

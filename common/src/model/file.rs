@@ -24,7 +24,7 @@ use super::{ModelData, ModelError};
 /// How a model file begins.
 pub const MAGIC: [u8; 8] = *b"\x89GAIT\r\n\x1a";
 /// The version this program writes, and the newest it reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Largest model file, in bytes.
 pub const MAX_SIZE: u64 = 256 << 20;
 
@@ -37,13 +37,23 @@ const TABLE_ENTRY: usize = 16;
 const CONFIG: Configuration<LittleEndian, Varint, Limit<DECODE_LIMIT>> = standard().with_limit();
 
 /// The sections, in their order in the file: a section's number is its place plus one.
-const SECTIONS: [&str; 9] =
-    ["meta", "naming", "interfaces", "timing", "markov", "counts", "patterns", "calibration", "groups"];
+const SECTIONS: [&str; 10] = [
+    "meta",
+    "naming",
+    "interfaces",
+    "timing",
+    "markov",
+    "counts",
+    "patterns",
+    "calibration",
+    "groups",
+    "trees",
+];
 /// How many of them each version has, from version 1. Version 2 came with the groups of callers, and with two more kinds
-/// of evidence.
+/// of evidence; version 3 with call trees.
+const SECTIONS_OF: [usize; VERSION as usize] = [8, 9, 10];
 /// Kinds of evidence that version 1 knows.
 const PARTS_OF_1: usize = 9;
-const SECTIONS_OF: [usize; VERSION as usize] = [8, 9];
 
 /// The bytes of a model file. Equal models give equal bytes.
 ///
@@ -60,6 +70,7 @@ pub fn write(data: &ModelData) -> Result<Vec<u8>, ModelError> {
         encode(&data.patterns, 6)?,
         encode(&data.calibration, 7)?,
         encode(&data.groups, 8)?,
+        encode(&data.trees, 9)?,
     ];
     let mut out =
         Vec::with_capacity(HEADER + bodies.iter().map(|b| b.len() + TABLE_ENTRY).sum::<usize>() + CHECKSUM);
@@ -101,6 +112,7 @@ pub fn read(bytes: &[u8]) -> Result<ModelData, ModelError> {
         patterns: decode(bodies[6], 6)?,
         calibration,
         groups: if has_groups { decode(bodies[8], 8)? } else { None },
+        trees: bodies.get(9).map_or(Ok(None), |body| decode(body, 9))?,
     })
 }
 

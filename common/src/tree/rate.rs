@@ -22,6 +22,8 @@ const PRIOR_WINDOWS: f64 = 4.0;
 const LEAST_CV: f64 = 0.05;
 /// Trials counted of one window; more of them say no more about a rate that varies by itself.
 const MAX_TRIALS: u64 = 20_000;
+/// Nearest that a mean rate is to 0 or 1.
+const LEAST_MEAN: f64 = 1e-15;
 /// Surest rate: beyond it the gamma function's logarithm has too few digits.
 const MAX_CONCENTRATION: f64 = 1e9;
 /// Logarithm of the largest sum of evidence that is told from larger ones.
@@ -45,7 +47,7 @@ impl Rate {
             trials += n as f64;
             count += 1.0;
         }
-        let mean = (hits + 0.5) / (trials + 1.0);
+        let mean = ((hits + 0.5) / (trials + 1.0)).clamp(LEAST_MEAN, 1.0 - LEAST_MEAN);
         // Pearson's statistic is what chance explains, one per window, and the spread between windows beyond.
         let (mut pearson, mut pairs) = (0.0, 0.0);
         for (k, n) in windows.filter(|&(_, n)| n > 0) {
@@ -91,10 +93,8 @@ impl Rate {
     }
 
     pub(crate) fn is_sound(&self) -> bool {
-        self.mean > 0.0
-            && self.mean < 1.0
-            && self.concentration > 0.0
-            && self.concentration <= MAX_CONCENTRATION
+        (LEAST_MEAN..=1.0 - LEAST_MEAN).contains(&self.mean)
+            && (1e-3..=MAX_CONCENTRATION).contains(&self.concentration)
     }
 }
 
