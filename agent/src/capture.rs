@@ -14,10 +14,14 @@ mod process;
 mod ring;
 mod self_test;
 mod sock_diag;
+mod trees;
 
 use std::time::{Duration, Instant};
 
 use gait_common::wire::exchange::{Record, SOURCE_NONE, SOURCE_RECEIVER};
+use gait_common::wire::tree::Entry;
+
+use crate::functions::Change;
 
 pub use counters::Counters;
 pub use error::CaptureError;
@@ -26,12 +30,14 @@ pub use host::{Features, HostReport, Missing, survey};
 pub use kernel::cgroup2_root;
 pub use options::{Options, PortSet, Roles, Without};
 pub use self_test::SelfTest;
+pub use trees::{Attachment, TreeCounters, TreeEvent, TreeOptions, Tripped};
 
 use exchange::{Clock, socket_address};
 use kernel::Kernel;
 use process::Processes;
-use ring::Rings;
+use ring::{Kept, Rings};
 use sock_diag::SockDiag;
+use trees::Trees;
 
 /// Exchanges of others kept while the agent waits for its own; ample for the few milliseconds that takes.
 const MAX_EARLY: usize = 1 << 16;
@@ -44,7 +50,10 @@ pub struct Capture {
     rings: Rings,
     features: Features,
     namer: Namer,
-    early: std::vec::IntoIter<(Record, Vec<u8>)>,
+    early: std::vec::IntoIter<Kept>,
+    trees: Option<Trees>,
+    /// Records that left the kernel by no ring.
+    swept: u64,
 }
 
 /// Who an exchange belongs to.
@@ -64,8 +73,9 @@ impl Capture {
         let (mut kernel, mut features) = Kernel::load(options)?;
         let rings = Rings::new(kernel.rings()?)?;
         kernel.attach(&cgroup, &mut features)?;
+        let trees = options.trees.as_ref().map(|trees| kernel.trees(trees)).transpose()?;
         let namer = Namer { processes: Processes::new(options), sock_diag: SockDiag::new() };
-        Ok(Self { kernel, rings, features, namer, early: Vec::new().into_iter() })
+        Ok(Self { kernel, rings, features, namer, early: Vec::new().into_iter(), trees, swept: 0 })
     }
 
     /// Sends a request to the agent itself and waits until every hook has seen it. It is not reported as an exchange.
@@ -84,14 +94,16 @@ impl Capture {
     fn prove(&mut self, listener: &std::net::TcpListener) -> Result<SelfTest, CaptureError> {
         let ended = self.counters()?.ended;
         let mut call = self_test::Call::make(listener).map_err(CaptureError::SelfTest)?;
-        let mut others: Vec<(Record, Vec<u8>)> = self.early.by_ref().collect();
+        let mut others: Vec<Kept> = self.early.by_ref().collect();
         let deadline = self_test::deadline();
         let mut proof = None;
         while proof.is_none() && Instant::now() < deadline && others.len() < MAX_EARLY {
             while proof.is_none()
-                && self.rings.next(&mut |record, head| match call.is(record) {
+                && self.rings.next(&mut |record, head, trees| match call.is(record) {
                     true => proof = Some(SelfTest::judge(record, head)),
-                    false => others.push((*record, head.to_vec())),
+                    false => {
+                        others.push(Kept { record: *record, head: head.to_vec(), trees: trees.to_vec() });
+                    }
                 })
             {}
             std::thread::sleep(Duration::from_millis(1));
@@ -124,13 +136,26 @@ impl Capture {
         let mut drained = Drained::default();
         let clock = Clock::now();
         let now = Instant::now();
-        let Self { rings, namer, early, .. } = self;
-        for (record, head) in early.by_ref().take(limit) {
-            namer.hand_over(&record, &head, clock, now, &mut drained, each);
+        let Self { rings, namer, early, trees, swept, .. } = self;
+        for kept in early.by_ref().take(limit) {
+            namer.hand_over((&kept.record, &kept.head, &kept.trees), clock, now, &mut drained, each);
         }
         while drained.records + drained.filtered < limit {
-            if !rings.next(&mut |record, head| namer.hand_over(record, head, clock, now, &mut drained, each))
-            {
+            if !rings.next(&mut |record, head, trees| {
+                namer.hand_over((record, head, trees), clock, now, &mut drained, each);
+            }) {
+                if let Some(trees) = trees {
+                    trees.sweep(now, limit == NO_LIMIT, &mut |kept| {
+                        *swept += 1;
+                        namer.hand_over(
+                            (&kept.record, &kept.head, &kept.trees),
+                            clock,
+                            now,
+                            &mut drained,
+                            each,
+                        );
+                    });
+                }
                 // Only now is a missing number known to be lost and not just late.
                 rings.holes(&mut |hole| drained.gaps.push(clock.gap(hole)));
                 break;
@@ -147,7 +172,50 @@ impl Capture {
     /// # Errors
     /// [`CaptureError::Kernel`] if the kernel does not let them be read.
     pub fn counters(&self) -> Result<Counters, CaptureError> {
-        Ok(Counters::sum(&self.kernel.stats()?))
+        let mut counters = Counters::sum(&self.kernel.stats()?);
+        counters.emitted += self.swept;
+        Ok(counters)
+    }
+
+    /// Attaches to the functions that a look at the host has found, and detaches from those that are gone. Without
+    /// [`Options::trees`] everything is refused.
+    pub fn follow(&mut self, change: &Change) -> Attachment {
+        self.trees.as_mut().map_or_else(Attachment::default, |trees| trees.apply(change))
+    }
+
+    /// Detaches from all functions, before the last trees are drained.
+    pub fn unfollow(&mut self) {
+        if let Some(trees) = &mut self.trees {
+            trees.detach();
+        }
+    }
+
+    /// Hands over trees and names that are new. Call it after [`Capture::drain`], whose exchanges may name their codes.
+    pub fn drain_trees(&mut self, each: &mut dyn FnMut(TreeEvent<'_>)) {
+        if let Some(trees) = &mut self.trees {
+            trees.drain(Clock::now(), each);
+        }
+    }
+
+    /// Hands over how often each code ran since the last call.
+    ///
+    /// # Errors
+    /// [`CaptureError::Kernel`] if the kernel does not let the table be read.
+    pub fn tree_counts(&mut self, each: &mut dyn FnMut(TreeEvent<'_>)) -> Result<(), CaptureError> {
+        self.trees.as_mut().map_or(Ok(()), |trees| trees.counts(each))
+    }
+
+    /// Detaches functions that were called too often since the last call, and attaches them again after their pause.
+    pub fn break_circuits(&mut self) -> Vec<Tripped> {
+        self.trees.as_mut().map_or_else(Vec::new, |trees| trees.watch(Instant::now()))
+    }
+
+    /// What became of call trees; none when no functions are followed.
+    ///
+    /// # Errors
+    /// [`CaptureError::Kernel`] if the kernel does not let its counters be read.
+    pub fn tree_counters(&self) -> Result<Option<TreeCounters>, CaptureError> {
+        self.trees.as_ref().map(Trees::counters).transpose()
     }
 
     /// What this kernel admits, and what it lacks.
@@ -161,6 +229,7 @@ impl Capture {
     /// # Errors
     /// [`CaptureError::Kernel`] if the kernel does not let go or its counters cannot be read.
     pub fn stop(mut self, each: &mut dyn FnMut(Exchange<'_>)) -> Result<(Drained, Counters), CaptureError> {
+        self.unfollow();
         self.kernel.detach()?;
         let drained = self.drain(NO_LIMIT, each);
         Ok((drained, self.counters()?))
@@ -170,8 +239,7 @@ impl Capture {
 impl Namer {
     fn hand_over(
         &mut self,
-        record: &Record,
-        head: &[u8],
+        (record, head, trees): (&Record, &[u8], &[Entry]),
         clock: Clock,
         now: Instant,
         drained: &mut Drained,
@@ -212,6 +280,7 @@ impl Namer {
             status: record.status,
             head,
             head_total: record.head_total,
+            trees,
             flags: record.flags,
             cookie: record.cookie,
             ordinal: record.ordinal,

@@ -331,6 +331,7 @@ impl Capture {
             ring_bytes: small("ring_bytes", self.ring_bytes)?,
             max_connections: self.max_connections,
             head_bytes: small("head_bytes", self.head_bytes)?,
+            trees: None,
             without: capture::Without::default(),
         };
         options.check()?;

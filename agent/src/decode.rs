@@ -137,6 +137,7 @@ pub fn fuzz(bytes: &[u8]) {
         status: 200,
         head: bytes,
         head_total: 0,
+        trees: &[],
         flags: 0,
         cookie: 0,
         ordinal: 0,

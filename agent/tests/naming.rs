@@ -37,6 +37,7 @@ fn captured(target: &[u8]) -> Option<String> {
         status: 200,
         head: &head,
         head_total: head.len() as u32,
+        trees: &[],
         flags: 0,
         cookie: 0,
         ordinal: 0,

@@ -112,6 +112,9 @@ static LIVE_THREADS: Array<u64> = Array::with_max_entries(1, 0);
 /// The places that programs are attached to, by their cookies.
 #[map]
 static POINTS: Array<Point> = Array::with_max_entries(1, 0);
+/// How often each of them was reached.
+#[map]
+static POINT_HITS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub(crate) static TREE_STATS: PerCpuHashMap<Key, Statistics> =
     PerCpuHashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
@@ -140,10 +143,16 @@ pub(crate) fn count(counter: u32) {
     }
 }
 
-/// What is known of the place with this cookie.
+/// What is known of the place with this cookie, which is reached.
 #[inline(always)]
 pub(crate) fn point(cookie: u64) -> Option<&'static Point> {
-    POINTS.get(cookie as u32).filter(|point| point.function != 0)
+    let point = POINTS.get(cookie as u32).filter(|point| point.function != 0)?;
+    if let Some(hits) = POINT_HITS.get_ptr_mut(cookie as u32) {
+        // For the breaker, which does not mind if a program that is interrupted right here loses one.
+        // SAFETY: the map's value lives as long as the program.
+        unsafe { hits.write_volatile(hits.read_volatile().wrapping_add(1)) };
+    }
+    Some(point)
 }
 
 /// The thread's number, unique on the host.

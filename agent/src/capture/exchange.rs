@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use gait_common::wire::tree::Entry;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::ring::Hole;
@@ -59,6 +60,8 @@ pub struct Exchange<'a> {
     pub head: &'a [u8],
     /// Bytes the head had in all.
     pub head_total: u32,
+    /// The trees of followed functions that ran within it, in the order in which they ended.
+    pub trees: &'a [Entry],
     /// What is special: `gait_common::wire::exchange::{LOST_BEFORE, ...}`.
     pub flags: u16,
     /// The connection: unique for as long as the host runs.
@@ -101,11 +104,12 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn now() -> Self {
-        let read = |id| {
-            let time = clock_gettime(id);
-            time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-        };
-        Self { ahead_ns: read(ClockId::Realtime).wrapping_sub(read(ClockId::Monotonic)) }
+        Self { ahead_ns: read(ClockId::Realtime).wrapping_sub(Self::kernel_now()) }
+    }
+
+    /// The time on the kernel's clock.
+    pub(super) fn kernel_now() -> u64 {
+        read(ClockId::Monotonic)
     }
 
     /// Unix nanoseconds of a time on the kernel's clock.
@@ -116,6 +120,11 @@ impl Clock {
     pub(super) fn gap(self, hole: Hole) -> Gap {
         Gap { from_unix_ns: self.unix(hole.from_ns), to_unix_ns: self.unix(hole.to_ns), count: hole.count }
     }
+}
+
+fn read(id: ClockId) -> u64 {
+    let time = clock_gettime(id);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// An address of a record, with v4-mapped ones as what they are.

@@ -59,6 +59,15 @@ impl Features {
         );
     }
 
+    pub(super) fn lacks_thread_end(&mut self, reason: &str) {
+        self.lacks(
+            "BTF tracepoint sched_process_exit",
+            "threads whose calls are followed have no bound but their number, and a record may wait a second for a call \
+             that died",
+            reason,
+        );
+    }
+
     pub(super) fn lacks_current_comm(&mut self, reason: &str) {
         self.lacks(CURRENT_COMM, "the name of a sending thread is read from /proc, if it still runs", reason);
     }

@@ -13,9 +13,9 @@ use aya::{
     programs::{BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError},
 };
 use aya_log::EbpfLogger;
-use gait_common::wire::{PORT_WORDS, RINGS, counter};
+use gait_common::wire::{PORT_WORDS, RINGS, counter, tree};
 
-use super::{CaptureError, Options, PortSet, host::Features};
+use super::{CaptureError, Options, PortSet, TreeOptions, host::Features, trees::Trees};
 
 /// The object file of `gait-agent-ebpf`, if this build has one.
 static OBJECT: Option<&[u8]> = include!(concat!(env!("OUT_DIR"), "/ebpf.rs"));
@@ -25,14 +25,55 @@ const RING_NAMES: [&str; RINGS] = ["RING_0", "RING_1", "RING_2", "RING_3"];
 /// Size of a ring that no CPU uses.
 const SMALLEST_RING: u32 = 4096;
 
+/// Threads of which is known what request they work on, at least: the map forgets old ones sooner when it is small.
+const MIN_TIES: u32 = 4096;
+/// Requests whose trees wait for the response; 330 bytes each.
+const MAX_REQUESTS: u32 = 8192;
+/// Records that wait for a tree; 2.2 KiB each while they do.
+const MAX_DEFERRED: u32 = 4096;
+/// Functions whose names were sent, so that they are not sent again.
+const MAX_NAMES: u32 = 16_384;
+
 /// One CPU's counters and, last, how many records it numbered.
 pub(super) type Stats = [u64; counter::COUNT as usize + 1];
+
+/// A value of a map in the form that the kernel side knows.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(super) struct Wire<T>(pub(super) T);
+
+/// Values without padding, of which every bit pattern is one.
+///
+/// # Safety
+/// The type must be so.
+pub(super) unsafe trait Plain: Copy + 'static {}
+
+// SAFETY: `repr(C)` structures of integers whose sizes are asserted where they are defined, and bytes.
+unsafe impl Plain for tree::point::Point {}
+// SAFETY: as above.
+unsafe impl Plain for tree::Key {}
+// SAFETY: as above.
+unsafe impl Plain for tree::Statistics {}
+// SAFETY: as above.
+unsafe impl<const BYTES: usize> Plain for [u8; BYTES] {}
+
+// SAFETY: by `Plain`.
+unsafe impl<T: Plain> aya::Pod for Wire<T> {}
+
+impl<T: Plain> Wire<T> {
+    /// Reads a value from exactly its bytes.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        // SAFETY: there are as many bytes as the value has, of which every pattern is one; no alignment is needed.
+        (bytes.len() == size_of::<T>()).then(|| Self(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() }))
+    }
+}
 
 /// The loaded programs. Dropping it detaches them.
 pub(super) struct Kernel {
     ebpf: Ebpf,
     stats: PerCpuArray<MapData, Stats>,
     flush_log: Option<Box<dyn FnMut() + Send>>,
+    thread_end_hook: bool,
 }
 
 /// What the programs may use of the kernel they are loaded into.
@@ -42,6 +83,7 @@ struct Form {
     current_comm: bool,
     state_hook: bool,
     receive_hook: bool,
+    thread_end_hook: bool,
 }
 
 impl Kernel {
@@ -56,6 +98,7 @@ impl Kernel {
             current_comm: !without.current_thread,
             state_hook: !without.state,
             receive_hook: !without.receive,
+            thread_end_hook: options.trees.is_some(),
         };
         const UNWANTED: &str = "the configuration does without it";
         if without.receive {
@@ -71,7 +114,7 @@ impl Kernel {
             let reason = format!("the kernel has no BTF: {}", chain(error));
             features.lacks_receive(&reason);
             features.lacks_state(&reason);
-            form = Form { state_hook: false, receive_hook: false, ..form };
+            form = Form { state_hook: false, receive_hook: false, thread_end_hook: false, ..form };
         }
         loop {
             let mut ebpf = create(object, options, form)?;
@@ -88,10 +131,21 @@ impl Kernel {
                 form.state_hook = false;
                 continue;
             }
+            if let (true, Ok(btf)) = (form.thread_end_hook, &btf)
+                && let Err(error) = load_tracepoint(&mut ebpf, "gait_thread_end", "sched_process_exit", btf)
+            {
+                features.lacks_thread_end(&chain(&error));
+                form.thread_end_hook = false;
+                continue;
+            }
+            if options.trees.is_some() {
+                load_tree_programs(&mut ebpf)
+                    .map_err(|error| refused("loading the programs that follow functions", &error))?;
+            }
             match load_packet_programs(&mut ebpf) {
                 Ok(()) => {
                     set_filters(&mut ebpf, options)?;
-                    let kernel = Self::take(ebpf)?;
+                    let kernel = Self::take(ebpf, form.thread_end_hook)?;
                     return Ok((kernel, features));
                 }
                 Err(error) if form.current_comm && !is_privilege(&error) => {
@@ -109,7 +163,7 @@ impl Kernel {
         }
     }
 
-    fn take(mut ebpf: Ebpf) -> Result<Self, CaptureError> {
+    fn take(mut ebpf: Ebpf, thread_end_hook: bool) -> Result<Self, CaptureError> {
         let map = ebpf.take_map("STATS").ok_or_else(|| missing("STATS"))?;
         let stats = PerCpuArray::try_from(map).map_err(|error| kernel("opening the map STATS", &error))?;
         let flush_log = match EbpfLogger::init(&mut ebpf) {
@@ -119,7 +173,16 @@ impl Kernel {
                 None
             }
         };
-        Ok(Self { ebpf, stats, flush_log })
+        Ok(Self { ebpf, stats, flush_log, thread_end_hook })
+    }
+
+    /// The tree coder, attached to nothing yet.
+    pub(super) fn trees(&mut self, options: &TreeOptions) -> Result<Trees, CaptureError> {
+        if self.thread_end_hook {
+            let attached = program::<BtfTracePoint>(&mut self.ebpf, "gait_thread_end")?.attach();
+            attached.map_err(|error| refused("attaching gait_thread_end", &error))?;
+        }
+        Trees::take(&mut self.ebpf, options, cpus()?)
     }
 
     /// Attaches the programs to every socket below `cgroup`.
@@ -219,6 +282,24 @@ fn create(object: &[u8], options: &Options, form: Form) -> Result<Ebpf, CaptureE
         .override_global("HEAD_LIMIT", &head_limit, true)
         .override_global("RING_HALF", &ring_half, true)
         .override_global("AYA_LOG_LEVEL", &log_level, false);
+    let (trees, thread_end) = (flag(options.trees.is_some()), flag(form.thread_end_hook));
+    let max_threads = u64::from(options.trees.as_ref().map_or(0, |trees| trees.max_threads));
+    loader
+        .override_global("TREES", &trees, true)
+        .override_global("MAX_THREADS", &max_threads, true)
+        .override_global("THREAD_END_HOOK", &thread_end, true);
+    // Without trees their maps stay as small as maps can be.
+    if let Some(trees) = &options.trees {
+        loader
+            .map_max_entries("POINTS", trees.max_points)
+            .map_max_entries("POINT_HITS", trees.max_points)
+            .map_max_entries("TREE_STATS", trees.max_codes)
+            .map_max_entries("TIES", trees.max_threads.max(MIN_TIES))
+            .map_max_entries("REQUESTS", MAX_REQUESTS)
+            .map_max_entries("DEFERRED", MAX_DEFERRED)
+            .map_max_entries("NAMED", MAX_NAMES)
+            .map_max_entries("TREE_RING", trees.ring_bytes);
+    }
     let used = cpus()?;
     for (number, name) in RING_NAMES.iter().enumerate() {
         loader.map_max_entries(name, if number < used { options.ring_bytes } else { SMALLEST_RING });
@@ -252,6 +333,35 @@ fn load_packet_programs(ebpf: &mut Ebpf) -> Result<(), ProgramError> {
     Ok(())
 }
 
+fn load_tree_programs(ebpf: &mut Ebpf) -> Result<(), ProgramError> {
+    for (name, program) in ebpf.programs_mut() {
+        if name.starts_with("gait_")
+            && let aya::programs::Program::UProbe(program) = program
+        {
+            program.load()?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes a map out of the loaded object.
+pub(super) fn take_map<M>(ebpf: &mut Ebpf, name: &str) -> Result<M, CaptureError>
+where
+    M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>,
+{
+    let map = ebpf.take_map(name).ok_or_else(|| missing(name))?;
+    M::try_from(map).map_err(|error| kernel(&format!("opening the map {name}"), &error))
+}
+
+/// Lets this process have as many files open as it may: each point is one.
+pub(super) fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!("the limit of open files stays as it is: {error}");
+    }
+}
+
 /// Tells the programs which ports and cgroups are captured.
 fn set_filters(ebpf: &mut Ebpf, options: &Options) -> Result<(), CaptureError> {
     let mut ports = match &options.ports {
@@ -276,7 +386,7 @@ fn set_filters(ebpf: &mut Ebpf, options: &Options) -> Result<(), CaptureError> {
     Ok(())
 }
 
-fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, CaptureError>
+pub(super) fn program<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, CaptureError>
 where
     &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
 {
@@ -329,7 +439,7 @@ fn missing(name: &str) -> CaptureError {
     }
 }
 
-fn kernel(action: &str, error: &dyn Error) -> CaptureError {
+pub(super) fn kernel(action: &str, error: &dyn Error) -> CaptureError {
     CaptureError::Kernel { action: action.to_owned(), reason: chain(error) }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use gait_common::wire::exchange::HEAD_BYTES;
 
-use super::CaptureError;
+use super::{CaptureError, TreeOptions};
 
 /// Which ends of a connection are captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct Options {
     pub max_connections: u32,
     /// Bytes of request head to carry: 64 to 1024.
     pub head_bytes: u32,
+    /// Call trees, if functions are to be followed.
+    pub trees: Option<TreeOptions>,
     /// What to do without although the kernel may offer it.
     pub without: Without,
 }
@@ -74,6 +76,7 @@ impl Default for Options {
             ring_bytes: 4 << 20,
             max_connections: 65_536,
             head_bytes: HEAD_BYTES as u32,
+            trees: None,
             without: Without::default(),
         }
     }
@@ -94,6 +97,9 @@ impl Options {
         }
         if self.max_connections == 0 {
             return refuse("max_connections", "must be at least 1".to_owned());
+        }
+        if let Some(trees) = &self.trees {
+            trees.check()?;
         }
         if !self.roles.server && !self.roles.client {
             return refuse("roles", "neither server nor client is on: nothing would be captured".to_owned());

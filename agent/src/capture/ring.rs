@@ -8,6 +8,7 @@ use std::{
 
 use aya::maps::{MapData, RingBuf};
 use gait_common::wire::exchange::{HEAD_BYTES, Record};
+use gait_common::wire::tree::Entry;
 use rustix::event::{Timespec, epoll};
 
 use super::CaptureError;
@@ -17,6 +18,17 @@ pub(super) struct Ring {
     ring: RingBuf<MapData>,
     waiting: Option<Record>,
     head: Vec<u8>,
+    trees: Vec<Entry>,
+}
+
+/// Takes a record, its head and its trees.
+pub(super) type Each<'a> = dyn FnMut(&Record, &[u8], &[Entry]) + 'a;
+
+/// A record with what follows it, kept.
+pub(super) struct Kept {
+    pub(super) record: Record,
+    pub(super) head: Vec<u8>,
+    pub(super) trees: Vec<Entry>,
 }
 
 /// Every ring, and what is known about the numbers of each CPU's records.
@@ -52,7 +64,8 @@ pub(super) struct Hole {
 
 impl Rings {
     pub(super) fn new(rings: Vec<RingBuf<MapData>>) -> Result<Self, CaptureError> {
-        let ring = |ring| Ring { ring, waiting: None, head: Vec::with_capacity(HEAD_BYTES) };
+        let ring =
+            |ring| Ring { ring, waiting: None, head: Vec::with_capacity(HEAD_BYTES), trees: Vec::new() };
         let rings: Vec<Ring> = rings.into_iter().map(ring).collect();
         let watch = || -> rustix::io::Result<OwnedFd> {
             let wakes = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -86,7 +99,7 @@ impl Rings {
     /// Hands the earliest record that waits in any ring to `each`; `false` when all are empty.
     ///
     /// Records of one ring come in its order, those of several by response time as far as they are there.
-    pub(super) fn next(&mut self, each: &mut dyn FnMut(&Record, &[u8])) -> bool {
+    pub(super) fn next(&mut self, each: &mut Each<'_>) -> bool {
         for ring in &mut self.rings {
             self.malformed += ring.fill();
         }
@@ -101,7 +114,7 @@ impl Rings {
             }
             self.numbers[cpu].see(record.sequence, record.response_ns);
         }
-        each(&record, &ring.head);
+        each(&record, &ring.head, &ring.trees);
         true
     }
 
@@ -121,6 +134,8 @@ impl Ring {
                 Some((record, head)) => {
                     self.head.clear();
                     self.head.extend_from_slice(head);
+                    self.trees.clear();
+                    self.trees.extend(record.trees(&entry));
                     self.waiting = Some(record);
                 }
                 None => malformed += 1,

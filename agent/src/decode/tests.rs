@@ -23,6 +23,7 @@ fn exchange(head: &[u8]) -> Exchange<'_> {
         status: 200,
         head,
         head_total: head.len() as u32,
+        trees: &[],
         flags: 0,
         cookie: 7,
         ordinal: 0,

@@ -13,7 +13,7 @@ const START: Nanos = 1_795_332_600_000_000_000;
 struct Bench {
     engine: Engine,
     rows: Receiver<RecordBatch>,
-    findings: Receiver<Finding>,
+    findings: Receiver<Anomaly>,
     stop: Arc<AtomicBool>,
 }
 
@@ -44,6 +44,7 @@ fn take(engine: &mut Engine, at: Nanos, head: &str) {
         status: 200,
         head: head.as_bytes(),
         head_total: head.len() as u32,
+        trees: &[],
         flags: 0,
         cookie: 1,
         ordinal: 1,

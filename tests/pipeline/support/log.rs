@@ -116,6 +116,7 @@ fn exchange<'a>(request: &Request, head: &'a str) -> Exchange<'a> {
         status: request.status,
         head: head.as_bytes(),
         head_total: head.len() as u32,
+        trees: &[],
         flags: if request.gap { LOST_BEFORE } else { 0 },
         cookie: 7,
         ordinal: 1,

@@ -1,0 +1,222 @@
+//! Call trees: attaches the tree coder's programs, and hands over what they say.
+//!
+//! [`Trees`] is told by a [`Change`] where to attach. What comes back are the nodes of trees that are new, the names of
+//! functions that only the traced process knows, and how often each code ran ([`TreeEvent`]); the codes of trees
+//! that ran within a request come with its exchange. A function that is called more often than its budget allows is
+//! detached for a while ([`Tripped`]).
+
+mod attach;
+mod counters;
+mod statistics;
+mod sys;
+
+use std::time::{Duration, Instant};
+
+use aya::Ebpf;
+use aya::maps::{HashMap, MapData, PerCpuArray, RingBuf};
+use gait_common::wire::exchange::{HEAD_BYTES, RECORD_BYTES, Record};
+use gait_common::wire::tree::{KIND_NAME, Key, Name, NewTree, Statistics};
+
+use super::exchange::Clock;
+use super::kernel::{self, Wire};
+use super::{CaptureError, ring::Kept};
+use crate::functions::Change;
+
+pub use attach::{Attachment, Tripped};
+pub use counters::TreeCounters;
+
+use attach::{Attachments, Breaker};
+use counters::Raw;
+use statistics::Table;
+
+/// How many trees are followed, and with how much memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeOptions {
+    /// Points attached at a time, 64 bytes of kernel memory each.
+    pub max_points: u32,
+    /// Threads whose calls are followed at a time; each takes 16 KiB of kernel memory from its first call on.
+    pub max_threads: u32,
+    /// Codes known at a time; each takes 300 bytes of kernel memory per CPU.
+    pub max_codes: u32,
+    /// Size of the ring for new trees: a power of two, at least 64 KiB.
+    pub ring_bytes: u32,
+    /// Times a second that one function's points may be reached; beyond it the function is detached for a while.
+    pub max_rate: u64,
+    /// How long.
+    pub pause: Duration,
+}
+
+impl Default for TreeOptions {
+    fn default() -> Self {
+        Self {
+            max_points: 16_384,
+            max_threads: 10_000,
+            max_codes: 20_000,
+            ring_bytes: 1 << 20,
+            max_rate: 100_000,
+            pause: Duration::from_secs(60),
+        }
+    }
+}
+
+impl TreeOptions {
+    pub(super) fn check(&self) -> Result<(), CaptureError> {
+        let refuse = |name, reason: String| Err(CaptureError::Option { name, reason });
+        if !self.ring_bytes.is_power_of_two() || !(1 << 16..=1 << 28).contains(&self.ring_bytes) {
+            return refuse(
+                "ring_bytes",
+                format!("{} is not a power of two from 64 KiB to 256 MiB", self.ring_bytes),
+            );
+        }
+        let bounds = [
+            ("max_points", self.max_points),
+            ("max_threads", self.max_threads),
+            ("max_codes", self.max_codes),
+        ];
+        match bounds.into_iter().find(|(_, bound)| *bound == 0) {
+            Some((name, _)) => refuse(name, "must be at least 1".to_owned()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Something the tree coder says.
+#[derive(Clone, Copy, Debug)]
+pub enum TreeEvent<'a> {
+    /// A code ran for the first time, and this is what it stands for.
+    New {
+        /// When the tree's outermost call began, in nanoseconds of Unix time.
+        start_ns: u64,
+        /// The tree.
+        tree: NewTree<'a>,
+    },
+    /// A function that no point named.
+    Name {
+        /// `wire::tree::function_id` of the name.
+        function: u64,
+        /// The name.
+        name: &'a str,
+    },
+    /// How often a code ran since this was last said of it, the first time included.
+    Counts {
+        /// The code.
+        key: Key,
+        /// What was counted since then.
+        counts: &'a Statistics,
+    },
+}
+
+/// The tree coder, attached to what the plan wants.
+pub(super) struct Trees {
+    attachments: Attachments,
+    breaker: Breaker,
+    ring: RingBuf<MapData>,
+    table: Table,
+    deferred: HashMap<MapData, u32, Wire<Slot>>,
+    counters: PerCpuArray<MapData, Raw>,
+    malformed: usize,
+    swept: Option<Instant>,
+}
+
+/// A record in the kernel that waits for its tree, with the room for its head and trees.
+type Slot = [u8; RECORD_BYTES + 2 * HEAD_BYTES];
+
+/// How often records that wait are looked at.
+const SWEEP: Duration = Duration::from_millis(250);
+/// How long a record may wait, in ns.
+const WAIT_NS: u64 = 1_000_000_000;
+
+impl Trees {
+    /// Takes the loaded programs' maps.
+    pub(super) fn take(ebpf: &mut Ebpf, options: &TreeOptions, cpus: usize) -> Result<Self, CaptureError> {
+        kernel::raise_open_files();
+        Ok(Self {
+            attachments: Attachments::new(ebpf, options.max_points)?,
+            breaker: Breaker::new(options.max_rate, options.pause),
+            ring: kernel::take_map(ebpf, "TREE_RING")?,
+            table: Table::new(kernel::take_map(ebpf, "TREE_STATS")?, cpus),
+            deferred: kernel::take_map(ebpf, "DEFERRED")?,
+            counters: kernel::take_map(ebpf, "TREE_COUNTERS")?,
+            malformed: 0,
+            swept: None,
+        })
+    }
+
+    /// Attaches and detaches what the plan has changed.
+    pub(super) fn apply(&mut self, change: &Change) -> Attachment {
+        self.attachments.apply(change)
+    }
+
+    /// Takes everything off.
+    pub(super) fn detach(&mut self) {
+        self.attachments.detach();
+    }
+
+    /// Detaches functions that are called too often, and attaches them again after their pause.
+    pub(super) fn watch(&mut self, now: Instant) -> Vec<Tripped> {
+        self.breaker.look(&mut self.attachments, now)
+    }
+
+    /// Hands over new trees and names.
+    pub(super) fn drain(&mut self, clock: Clock, each: &mut dyn FnMut(TreeEvent<'_>)) {
+        while let Some(entry) = self.ring.next() {
+            let kind = entry.first_chunk().map(|bytes| u32::from_ne_bytes(*bytes));
+            if kind == Some(KIND_NAME) {
+                match Name::from_bytes(&entry) {
+                    Some(name) => {
+                        let text = String::from_utf8_lossy(name.text());
+                        each(TreeEvent::Name { function: name.function, name: &text });
+                    }
+                    None => self.malformed += 1,
+                }
+            } else {
+                match NewTree::from_bytes(&entry) {
+                    Some(tree) => each(TreeEvent::New { start_ns: clock.unix(tree.header.start_ns), tree }),
+                    None => self.malformed += 1,
+                }
+            }
+        }
+    }
+
+    /// Hands over how often each code ran since the last call.
+    pub(super) fn counts(&mut self, each: &mut dyn FnMut(TreeEvent<'_>)) -> Result<(), CaptureError> {
+        self.table.read(&mut |key, counts| each(TreeEvent::Counts { key, counts }))
+    }
+
+    /// Takes records that have waited too long for a tree to end out of the kernel; all of them if `all`.
+    pub(super) fn sweep(&mut self, now: Instant, all: bool, each: &mut dyn FnMut(Kept)) {
+        if !all && self.swept.is_some_and(|swept| now.saturating_duration_since(swept) < SWEEP) {
+            return;
+        }
+        self.swept = Some(now);
+        let now_ns = Clock::kernel_now();
+        let threads: Vec<u32> = self.deferred.keys().filter_map(Result::ok).collect();
+        for thread in threads {
+            let Ok(Wire(bytes)) = self.deferred.get(&thread, 0) else { continue };
+            let Some((record, head)) = Record::from_bytes(&bytes) else {
+                self.malformed += 1;
+                let _ = self.deferred.remove(&thread);
+                continue;
+            };
+            let due = all || now_ns.saturating_sub(record.response_ns) > WAIT_NS;
+            // Whoever removes it hands it over: this or the program that ends the call.
+            if due && self.deferred.remove(&thread).is_ok() {
+                each(Kept { record, head: head.to_vec(), trees: record.trees(&bytes).collect() });
+            }
+        }
+    }
+
+    /// What the programs counted, over all CPUs.
+    pub(super) fn counters(&self) -> Result<TreeCounters, CaptureError> {
+        let values = self
+            .counters
+            .get(&0, 0)
+            .map_err(|error| kernel::kernel("reading the map TREE_COUNTERS", &error))?;
+        let mut counters = TreeCounters::sum(values.iter());
+        counters.points = self.attachments.len() as u64;
+        counters.functions_off = self.breaker.off() as u64;
+        counters.codes = self.table.len() as u64;
+        counters.malformed = self.malformed as u64;
+        Ok(counters)
+    }
+}
