@@ -10,7 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use gait_common::ingest::{self, Format};
 
 use crate::config::{Config, Period};
-use crate::{check, exit, replay, run};
+use crate::functions::pattern::Pattern;
+use crate::{check, exit, functions, replay, run};
 
 /// Captures the HTTP exchanges of this host and reports callers that walk differently from what a model has learned.
 #[derive(Debug, Parser)]
@@ -40,6 +41,12 @@ enum Command {
   gait-agent replay --format spool --model shop.gait /var/lib/gait/spool
   zcat access.log.*.gz | gait-agent replay --format common --model shop.gait -")]
     Replay(Replay),
+    /// List the functions and USDT probes of a program or library, and say which can be followed
+    #[command(after_help = "Examples:
+  gait-agent functions /usr/sbin/nginx 'ngx_http_*'
+  gait-agent functions python3.11 'python:*'
+  gait-agent functions ./shop 'shop::cart::*' --json")]
+    Functions(Functions),
 }
 
 /// What every command that captures or judges is told.
@@ -112,6 +119,19 @@ struct Replay {
     forwarded: bool,
 }
 
+#[derive(Debug, Args)]
+struct Functions {
+    /// A file, or the name of a process that runs or of a program on PATH
+    #[arg(value_name = "BINARY")]
+    binary: String,
+    /// Names to list: `*` is any text, `?` any character
+    #[arg(value_name = "GLOB", default_value = "*")]
+    glob: Pattern,
+    /// Answer as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     match dispatch(Cli::parse().command) {
@@ -147,6 +167,12 @@ fn dispatch(command: Command) -> Result<u8> {
                 pretty,
             })?;
             Ok(exit::OK)
+        }
+        Command::Functions(Functions { binary, glob, json }) => {
+            let found = functions::explore(&binary, &glob)?;
+            let text = if json { found.json()? } else { found.text() };
+            std::io::stdout().write_all(text.as_bytes())?;
+            Ok(if found.any() { exit::OK } else { exit::FAILURE })
         }
     }
 }

@@ -9,6 +9,7 @@
 mod debug;
 pub mod elf;
 mod exits;
+mod explore;
 pub mod names;
 pub mod pattern;
 mod plan;
@@ -19,12 +20,15 @@ pub mod spec;
 mod symbols;
 mod target;
 pub mod usdt;
+mod watch;
 
+pub use explore::{Explored, explore};
 pub use plan::{INTERVAL, MAX_FILES, Plan, Report};
 pub use point::{Change, FileId, Function, Key, Kind, Naming, Point};
 pub use select::{Contents, Selection, select};
 pub use symbols::{Origin, Refusal, Symbolized};
 pub use target::Target;
+pub use watch::Watcher;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::functions::pattern::Pattern;
-use crate::functions::spec::{Argument, Rule, Type};
+use crate::functions::spec::{Rule, Type};
 use crate::functions::usdt::Pair;
 
 /// Functions of one program or library. There may be several, each a `[[functions]]` of its own.
@@ -21,9 +21,7 @@ pub struct Functions {
     pub exclude: Vec<Pattern>,
     /// A pair of USDT probes in place of symbols: `python`, or `provider:entry/return`.
     pub usdt: Option<Pair>,
-    /// Arguments to look at, by number and type: `["1:i32", "2:str"]`.
-    pub arguments: Vec<Argument>,
-    /// How the return value is read: `i8` to `i64`, `u8` to `u64`, `str`. Default: `i32`, as C's `int`.
+    /// How the return value is read: `i8` to `i64`, `u8` to `u64`. Default: `i32`, as C's `int`.
     pub returns: Option<Type>,
     /// Which return values are successes: `ret >= 0`, `ret == 0`, `ret != 0` or the like.
     pub success: Option<Rule>,
@@ -39,7 +37,6 @@ impl Default for Functions {
             include: Vec::new(),
             exclude: Vec::new(),
             usdt: None,
-            arguments: Vec::new(),
             returns: None,
             success: None,
             max_functions: 512,

@@ -85,6 +85,68 @@ fn wrong_values_say_what_would_be_right() {
 }
 
 #[test]
+fn functions_are_checked_as_a_whole_and_the_line_is_named() {
+    let good = "[[functions]]\nservice = \"nginx\"\ninclude = [\"ngx_http_*\"]\n";
+    assert_eq!(parse(good).map(|config| config.functions.len()), Ok(1));
+    let second = |rest: &str| error(&format!("{good}\n[[functions]]\n{rest}"));
+    for (rest, message) in [
+        ("binary = \"/x\"\n", "5: [[functions]]: neither `include` nor `usdt` says which functions"),
+        ("include = [\"*\"]\n", "5: [[functions]]: neither `binary` nor `service` says whose functions"),
+        (
+            "binary = \"/x\"\ninclud = [\"a\"]\n",
+            "7: unknown key `includ` in [functions]: did you mean `include`?",
+        ),
+        (
+            "binary = \"x.so\"\ninclude = [\"a\"]\n",
+            "6: functions.binary: a name without directory needs `service`",
+        ),
+        ("binary = \"./x\"\ninclude = [\"a\"]\n", "6: functions.binary: \"./x\" is a relative path"),
+        ("service = \"\"\ninclude = [\"a\"]\n", "6: functions.service: use a systemd unit"),
+        ("service = \"x\"\ninclude = [\"\"]\n", "7: an empty pattern matches no function"),
+        ("service = \"x\"\nusdt = \"perl\"\n", "7: \"perl\" is no pair of probes: use \"python\""),
+        (
+            "service = \"x\"\nusdt = \"python\"\nsuccess = \"ret == 0\"\n",
+            "8: functions.success: is about the return value, which a USDT probe does not have",
+        ),
+        ("service = \"x\"\nusdt = \"python\"\ninclude = [\"a\"]\n", "8: functions.include: is about symbols"),
+        ("service = \"x\"\ninclude = [\"a\"]\nsuccess = \"0\"\n", "8: \"0\" is no rule for the return value"),
+        (
+            "service = \"x\"\ninclude = [\"a\"]\nreturns = \"u8\"\nsuccess = \"ret >= 0\"\n",
+            "9: functions.success: \"ret >= 0\" is always true of a return value of type u8",
+        ),
+        (
+            "service = \"x\"\ninclude = [\"a\"]\nmax_functions = 0\n",
+            "8: functions.max_functions: must be at least 1",
+        ),
+    ] {
+        let error = second(rest);
+        assert!(error.starts_with(&format!("gait.toml:{message}")), "{error}");
+    }
+}
+
+#[test]
+fn the_commented_examples_of_functions_can_be_used() {
+    let (_, examples) = EXAMPLE.split_once("\n#[[functions]]\n").expect("an example");
+    let examples: Vec<&str> = examples.lines().filter(|line| !line.starts_with("# ")).collect();
+    let text: String = examples.iter().map(|line| format!("{}\n", line.trim_start_matches('#'))).collect();
+    let config = parse(&format!("[[functions]]\n{text}")).expect("the examples");
+    let mut keys = std::collections::BTreeSet::new();
+    for functions in &config.functions {
+        assert_eq!(functions.max_functions, Functions::default().max_functions);
+        keys.extend(
+            toml::Table::try_from(functions).expect("they can be written").into_iter().map(|(key, _)| key),
+        );
+    }
+    for key in keys {
+        assert!(
+            examples.iter().any(|line| line.starts_with(&format!("#{key} = "))),
+            "gait.toml does not show {key}"
+        );
+    }
+    assert!(config.functions.iter().any(|functions| functions.usdt.is_some()));
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let error = Config::read(Some(Path::new("/nowhere/gait.toml"))).expect_err("no such file").to_string();
     assert!(error.starts_with("failed to read configuration /nowhere/gait.toml: "), "{error}");

@@ -10,7 +10,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::spec::{Argument, Success, Type};
+use super::spec::Success;
 use super::usdt::Place;
 
 /// A file as the kernel tells them apart. A file that is replaced is another one.
@@ -71,10 +71,6 @@ pub struct Function {
     pub id: u64,
     /// How its calls are named.
     pub naming: Naming,
-    /// Arguments to look at. For USDT pairs, those of the probe on entry.
-    pub arguments: Vec<Argument>,
-    /// How the return value is read; none for USDT pairs.
-    pub returns: Option<Type>,
     /// Which return values are successes; without one, every call that returns is.
     pub success: Option<Success>,
 }

@@ -105,6 +105,11 @@ impl Contents {
         self.functions.unwinds
     }
 
+    /// The build id, in hexadecimal digits.
+    pub fn build_id(&self) -> Option<String> {
+        self.image.build_id().map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// Whether it is a program, and no library.
     pub fn is_program(&self) -> bool {
         self.image.executable
@@ -254,13 +259,7 @@ fn probes(contents: &Contents, target: &Target, pair: &Pair) -> Selection {
         let mut first = true;
         for probe in found.by_ref().take(MAX_PLACES) {
             first = false;
-            let needed = match (pair.naming, kind) {
-                (Naming::Python, _) => 2,
-                (Naming::Fixed, Kind::UsdtEnter) => {
-                    function.arguments.iter().map(|argument| usize::from(argument.index)).max().unwrap_or(0)
-                }
-                (Naming::Fixed, _) => 0,
-            };
+            let needed = if pair.naming == Naming::Python { 2 } else { 0 };
             let places = match &probe.places {
                 Ok(places) if places.len() >= needed => places.clone(),
                 Err(_) if needed == 0 => Vec::new(),
@@ -297,14 +296,5 @@ fn probes(contents: &Contents, target: &Target, pair: &Pair) -> Selection {
 
 fn named(target: &Target, name: String, naming: Naming) -> Function {
     let id = function_id(name.as_bytes());
-    let symbols = matches!(target.probes, Probes::Symbols { .. });
-    Function {
-        target: target.index,
-        id,
-        name,
-        naming,
-        arguments: target.arguments.clone(),
-        returns: symbols.then_some(target.returns),
-        success: target.success,
-    }
+    Function { target: target.index, id, name, naming, success: target.success }
 }

@@ -1,39 +1,18 @@
-//! What is said of a function's values: types of arguments and of the return value, and which return values mean
-//! success.
+//! What is said of a function's return value: its type, and which values mean success.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Bytes of a C string that are looked at, at most.
-pub const TEXT_BYTES: usize = 32;
-/// Arguments that arrive in registers on every machine known here; further ones are on the stack.
-pub const MAX_ARGUMENT: u8 = 6;
-
-/// How a value is read: `i8` to `i64`, `u8` to `u64`, or `str` for a pointer to a C string.
+/// An integer: `i8` to `i64`, `u8` to `u64`. The rest of its register means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum Type {
-    /// An integer of so many bytes; the rest of its register means nothing.
-    Integer {
-        /// 1, 2, 4 or 8.
-        bytes: u8,
-        /// Whether its highest bit is a sign.
-        signed: bool,
-    },
-    /// A C string, of which up to [`TEXT_BYTES`] are looked at.
-    Text,
-}
-
-/// Which argument of a function is looked at, and how: `2:str`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Argument {
-    /// From 1, as the source counts them, to [`MAX_ARGUMENT`].
-    pub index: u8,
-    /// How it is read.
-    pub kind: Type,
+pub struct Type {
+    /// 1, 2, 4 or 8.
+    pub bytes: u8,
+    /// Whether its highest bit is a sign.
+    pub signed: bool,
 }
 
 /// A comparison of the return value with a number: `ret >= 0`.
@@ -84,11 +63,8 @@ pub struct Success {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
     /// No type.
-    #[error("{0:?} is no type: use i8, i16, i32, i64, u8, u16, u32, u64 or str")]
+    #[error("{0:?} is no type: use i8, i16, i32, i64, u8, u16, u32 or u64")]
     Type(String),
-    /// No argument.
-    #[error("{0:?} is no argument: use its number from 1 to 6 and its type, such as \"2:str\"")]
-    Argument(String),
     /// No rule.
     #[error(
         "{0:?} is no rule for the return value: use \"ret >= 0\", \"ret == 0\", \"ret != 0\" or the like"
@@ -104,23 +80,19 @@ pub enum SpecError {
         /// The type.
         kind: Type,
     },
-    /// A rule about a string.
-    #[error("a success rule compares integers; the return value is given as str")]
-    Text,
 }
 
 impl Type {
     /// What a return value is taken for when nothing is said: C's `int`.
-    pub const INT: Self = Self::Integer { bytes: 4, signed: true };
+    pub const INT: Self = Self { bytes: 4, signed: true };
 
-    /// The least and the greatest value; none for a string.
-    fn range(self) -> Option<(i128, i128)> {
-        let Self::Integer { bytes, signed } = self else { return None };
-        let bits = u32::from(bytes) * 8;
-        Some(match signed {
+    /// The least and the greatest value.
+    fn range(self) -> (i128, i128) {
+        let bits = u32::from(self.bytes) * 8;
+        match self.signed {
             true => (-(1 << (bits - 1)), (1 << (bits - 1)) - 1),
             false => (0, (1 << bits) - 1),
-        })
+        }
     }
 }
 
@@ -128,10 +100,10 @@ impl Rule {
     /// The rule for a return value of this type.
     ///
     /// # Errors
-    /// [`SpecError::Constant`] when it says nothing about such a value, [`SpecError::Text`] about a string.
+    /// [`SpecError::Constant`] when it says nothing about such a value.
     pub fn of(self, kind: Type) -> Result<Success, SpecError> {
-        let Type::Integer { bytes, signed } = kind else { return Err(SpecError::Text) };
-        let (least, greatest) = kind.range().ok_or(SpecError::Text)?;
+        let Type { bytes, signed } = kind;
+        let (least, greatest) = kind.range();
         let constant = |always| SpecError::Constant { rule: self, always, kind };
         let number = self.number;
         let inside = (least..=greatest).contains(&number);
@@ -182,9 +154,8 @@ impl FromStr for Type {
             _ => None,
         };
         match (text.get(..1), text.get(1..).and_then(integer)) {
-            (Some("i"), Some(bytes)) => Ok(Self::Integer { bytes, signed: true }),
-            (Some("u"), Some(bytes)) => Ok(Self::Integer { bytes, signed: false }),
-            _ if text == "str" => Ok(Self::Text),
+            (Some("i"), Some(bytes)) => Ok(Self { bytes, signed: true }),
+            (Some("u"), Some(bytes)) => Ok(Self { bytes, signed: false }),
             _ => Err(SpecError::Type(text.to_owned())),
         }
     }
@@ -192,29 +163,7 @@ impl FromStr for Type {
 
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Integer { bytes, signed } => {
-                write!(f, "{}{}", if *signed { 'i' } else { 'u' }, u32::from(*bytes) * 8)
-            }
-            Self::Text => f.write_str("str"),
-        }
-    }
-}
-
-impl FromStr for Argument {
-    type Err = SpecError;
-
-    fn from_str(text: &str) -> Result<Self, SpecError> {
-        let wrong = || SpecError::Argument(text.to_owned());
-        let (index, kind) = text.split_once(':').ok_or_else(wrong)?;
-        let index = index.trim().parse().ok().filter(|index| (1..=MAX_ARGUMENT).contains(index));
-        Ok(Self { index: index.ok_or_else(wrong)?, kind: kind.trim().parse()? })
-    }
-}
-
-impl fmt::Display for Argument {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.index, self.kind)
+        write!(f, "{}{}", if self.signed { 'i' } else { 'u' }, u32::from(self.bytes) * 8)
     }
 }
 
@@ -266,7 +215,7 @@ macro_rules! as_text {
         }
     )+};
 }
-as_text!(Type, Argument, Rule);
+as_text!(Type, Rule);
 
 #[cfg(test)]
 mod tests {
@@ -291,22 +240,12 @@ mod tests {
         for text in ["", "ret", "ret = 0", "return == 0", "ret == x", "ret > 99999999999999999999"] {
             assert!(success(text, "i32").is_err_and(|error| error.contains("is no rule")), "{text}");
         }
-        assert!(success("ret == 0", "str").is_err());
-    }
-
-    #[test]
-    fn arguments_are_numbered_from_one() {
-        let second: Argument = "2:str".parse().expect("an argument");
-        assert_eq!(second, Argument { index: 2, kind: Type::Text });
-        assert_eq!(second.to_string(), "2:str");
-        for text in ["0:i32", "7:i32", "1", "1:int", "i32", "1:é"] {
-            assert!(text.parse::<Argument>().is_err(), "{text}");
-        }
+        assert!("str".parse::<Type>().is_err() && "é32".parse::<Type>().is_err());
     }
 
     fn kinds() -> impl Strategy<Value = Type> {
         (prop::sample::select(vec![1_u8, 2, 4, 8]), any::<bool>())
-            .prop_map(|(bytes, signed)| Type::Integer { bytes, signed })
+            .prop_map(|(bytes, signed)| Type { bytes, signed })
     }
 
     proptest! {
@@ -321,7 +260,7 @@ mod tests {
         ) {
             let rule: Rule = format!("ret {operator} {number}").parse().expect("a rule");
             for register in [value, number.wrapping_add(beside) as u64] {
-                let Type::Integer { bytes, signed } = kind else { unreachable!() };
+                let Type { bytes, signed } = kind;
                 let shift = 64 - u32::from(bytes) * 8;
                 let wide = match signed {
                     true => i128::from(((register << shift) as i64) >> shift),

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::pattern::Pattern;
-use super::spec::{Argument, Success, Type};
+use super::spec::{Success, Type};
 use super::usdt::Pair;
 use crate::config::Functions as Configured;
 
@@ -23,8 +23,6 @@ pub struct Target {
     pub(super) binary: Option<Files>,
     /// Which places in them.
     pub(super) probes: Probes,
-    pub(super) arguments: Vec<Argument>,
-    pub(super) returns: Type,
     pub(super) success: Option<Success>,
     pub(super) max_functions: usize,
 }
@@ -100,8 +98,6 @@ impl Target {
             service: config.service.clone(),
             binary,
             probes,
-            arguments: config.arguments.clone(),
-            returns,
             success,
             max_functions: config.max_functions,
         })
@@ -120,7 +116,7 @@ impl Target {
     /// Whether a process of this name, executable and unit belongs to the service; true when there is none to belong to.
     pub(super) fn is_of_service(&self, comm: &str, exe: &Path, unit: Option<&str>) -> bool {
         let Some(service) = &self.service else { return true };
-        let cut = |name: &str| name.as_bytes().get(..COMM).map_or(false, |cut| cut == comm.as_bytes());
+        let cut = |name: &str| name.as_bytes().get(..COMM) == Some(comm.as_bytes());
         comm == service
             || cut(service)
             || exe.file_name() == Some(OsStr::from_bytes(service.as_bytes()))

@@ -249,15 +249,14 @@ fn probes_are_found_with_semaphores_and_arguments() {
     let directory = directory();
     for flags in [&["-no-pie"][..], &["-fPIE", "-pie"]] {
         let program = compile(&directory, "shop", PROBES, flags);
-        let config = |usdt: &str, argument: &str| Configured {
+        let config = |usdt: &str| Configured {
             binary: Some(program.display().to_string()),
             usdt: Some(usdt.parse().expect("a pair")),
-            arguments: vec![argument.parse().expect("an argument")],
             ..Configured::default()
         };
         let found = contents(&program);
         let choose = |config| select(&found, &Target::new(0, &config).expect("a target"));
-        let selection = choose(config("shop:pay__start/done", "2:i64"));
+        let selection = choose(config("shop:pay__start/done"));
         assert_eq!(selection.followed, ["shop:pay"], "{selection:?}");
         let [exit, enter] = &selection.spots[..] else { panic!("{selection:?}") };
         assert_eq!((exit.kind, enter.kind), (Kind::UsdtReturn, Kind::UsdtEnter));
@@ -266,13 +265,42 @@ fn probes_are_found_with_semaphores_and_arguments() {
         assert_eq!(enter.places[1].at, At::Constant(7));
         let semaphores = [exit.semaphore, enter.semaphore].map(|offset| offset.expect("a semaphore"));
         assert_ne!(semaphores[0], semaphores[1]);
-        for (usdt, argument, trouble) in [
-            ("shop:pay__start/done", "3:i64", "its probe shop:pay__start has only 2 arguments"),
-            ("shop:pay__start/end", "1:i64", "it has no USDT probe shop:pay__end"),
-            ("postgresql:query__start/done", "1:i64", "it has no USDT probes of the provider postgresql"),
+        for (usdt, trouble) in [
+            ("shop:pay__start/end", "it has no USDT probe shop:pay__end"),
+            ("postgresql:query__start/done", "it has no USDT probes of the provider postgresql"),
         ] {
-            assert_eq!(choose(config(usdt, argument)).trouble.as_deref(), Some(trouble));
+            assert_eq!(choose(config(usdt)).trouble.as_deref(), Some(trouble));
         }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn probes_that_name_calls_must_have_the_names() {
+    let directory = directory();
+    for (arguments, trouble) in [
+        ("8@%rdi 8@%rsi", None),
+        ("8@%rdi", Some("its probe python:function__return has only 1 arguments")),
+        (
+            "8@%rdi 8@%xmm0",
+            Some(
+                "its probe python:function__return cannot be used: the place of its argument 2, \"8@%xmm0\", is not \
+                 understood",
+            ),
+        ),
+    ] {
+        let source = PROBES.replace("\"shop\\", "\"python\\").replace("pay__start", "function__entry");
+        let source = source.replace("pay__done", "function__return").replace("-4@%edi 8@$7", arguments);
+        let source =
+            source.replace("\"function__return\", \"\"", &format!("\"function__return\", \"{arguments}\""));
+        let program = compile(&directory, "python", &source, &[]);
+        let config = Configured {
+            binary: Some(program.display().to_string()),
+            usdt: Some("python".parse().expect("a pair")),
+            ..Configured::default()
+        };
+        let selection = select(&contents(&program), &Target::new(0, &config).expect("a target"));
+        assert_eq!(selection.trouble.as_deref(), trouble, "{arguments}");
     }
 }
 
