@@ -7,6 +7,7 @@ mod mine;
 mod score;
 mod store;
 mod train;
+mod trees;
 mod words;
 
 use std::process::ExitCode;

@@ -1,10 +1,11 @@
-//! Drawing pattern graphs, as SVG and as Graphviz' DOT.
+//! Drawing pattern graphs, as SVG and as Graphviz' DOT, and call trees as SVG.
 //!
 //! `view` chooses what is worth drawing of a large graph, `layout` places it, and the rest is ink. The pictures
 //! need no font, style sheet or script from elsewhere, and the same graph gives the same bytes.
 
 mod layout;
 mod svg;
+mod trees;
 mod view;
 
 use std::fmt::Write as _;
@@ -20,6 +21,16 @@ use view::View;
 /// The picture is one `<svg>` element with its size in pixels, fit for a file and for embedding in HTML.
 pub fn svg(graph: &GraphData, names: &[String]) -> String {
     svg::picture(&View::new(graph, names))
+}
+
+/// A picture of all call trees of a root: a call a line, with how many calls of the root make it and how long those take.
+pub fn trees(view: &crate::trees::view::View) -> String {
+    trees::picture(view)
+}
+
+/// A length of time in the unit that suits it.
+pub fn duration(nanos: gait_common::call::Nanos) -> String {
+    trees::duration(nanos)
 }
 
 /// A graph in the language of Graphviz, whole.

@@ -1,6 +1,7 @@
 //! Showing what a model knows.
 
 mod groups;
+mod trees;
 
 use std::fmt::Write as _;
 
@@ -10,6 +11,9 @@ use gait_common::model::{Meta, ModelData};
 use serde::Serialize;
 
 use crate::store::Contents;
+use crate::trees::view::{View, views};
+
+pub use trees::describe as describe_trees;
 
 /// Interfaces and ways shown of each, at most.
 const SHOWN: usize = 10;
@@ -40,6 +44,10 @@ fn overview(model: &ModelData, out: &mut String) -> std::fmt::Result {
         seconds(model.timing.session_idle)
     )?;
     let calibration = &model.calibration;
+    if calibration.threshold == f64::MAX {
+        writeln!(out, "no session was learned from: none is ever anomalous")?;
+        return model.trees.as_ref().map_or(Ok(()), |data| trees::overview(data, out));
+    }
     writeln!(
         out,
         "a session is anomalous from a score of {:.2} on, for a false-alarm rate of {}",
@@ -58,7 +66,8 @@ fn overview(model: &ModelData, out: &mut String) -> std::fmt::Result {
     for (count, name) in calls.iter().take(2 * SHOWN) {
         writeln!(out, "{count:>10}  {name}")?;
     }
-    groups::groups(model, out)
+    groups::groups(model, out)?;
+    model.trees.as_ref().map_or(Ok(()), |data| trees::overview(data, out))
 }
 
 /// The graphs that begin at an interface whose name contains `part`, all without; those most sessions begin in first.
@@ -172,6 +181,7 @@ pub struct Summary<'a> {
     threshold: f64,
     false_alarm_rate: f64,
     graphs: Vec<Graph<'a>>,
+    trees: Vec<View>,
 }
 
 #[derive(Debug, Serialize)]
@@ -230,6 +240,7 @@ impl<'a> Summary<'a> {
             threshold: model.calibration.threshold,
             false_alarm_rate: model.calibration.false_alarm_rate,
             graphs: graphs_of(model, interface).into_iter().map(graph).collect(),
+            trees: model.trees.as_ref().map(|data| views(data, interface)).unwrap_or_default(),
         }
     }
 }

@@ -28,4 +28,5 @@ pub mod share;
 pub mod store;
 pub mod timing;
 pub mod train;
+pub mod trees;
 pub mod whole;

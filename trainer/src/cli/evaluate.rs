@@ -9,22 +9,26 @@ use gait_common::model::Model;
 use serde::Serialize;
 
 use super::learn::LearnArgs;
+use super::trees::{self, FaultArgs};
 use super::{InputArgs, print, words};
 use crate::corpus::{Choice, collect};
 use crate::evaluate::{Weights, evaluate};
 use crate::holdout::{hold_out, trial};
 use crate::labels::Labels;
 use crate::score::scores;
+use crate::trees::NO_TREES;
 
 /// Measure a model: on sessions whose kind is known, on new ones that are thought to be normal, or by holding out.
 ///
 /// With --normal and --abnormal: precision, recall, F1, AUC and the false-alarm rate. With inputs alone: the false-alarm
 /// rate, and whether the traffic has drifted from what the model was trained on. With --holdout no model is needed: one is
-/// trained on the earlier part of the inputs and tried on the rest.
+/// trained on the earlier part of the inputs and tried on the rest. With spans of traces: which windows of time are flagged,
+/// and with --faults how many known faults are found and who is blamed; without a model, by what the other windows teach.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   gait-trainer evaluate --model hdfs.gait --format sequences --normal normal.csv --abnormal abnormal.txt
   gait-trainer evaluate --model shop.gait --format combined today.log
+  gait-trainer evaluate --model shop.gait --format otlp --faults faults.json traces.json
   gait-trainer evaluate --holdout 0.2 --format combined '/var/log/nginx/access.log*'")]
 pub(super) struct EvaluateArgs {
     #[command(flatten)]
@@ -42,11 +46,13 @@ pub(super) struct EvaluateArgs {
     #[arg(long, value_name = "P:N", requires = "normal")]
     weights: Option<Ratio>,
     /// The model
-    #[arg(long, value_name = "FILE", required_unless_present = "holdout")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["holdout", "faults"])]
     model: Option<PathBuf>,
     /// Train on the earlier part of the inputs and try the model on this share of them, 0 to 1
     #[arg(long, value_name = "SHARE", conflicts_with_all = ["model", "normal", "abnormal", "labels"], requires = "inputs")]
     holdout: Option<f64>,
+    #[command(flatten)]
+    faults: FaultArgs,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -75,6 +81,9 @@ impl FromStr for Ratio {
 
 impl EvaluateArgs {
     pub(super) fn run(self) -> Result<()> {
+        if self.input.format.holds_spans() {
+            return self.spans();
+        }
         if let Some(share) = self.holdout {
             let input = self.input.input(&self.inputs).kept()?;
             let result = hold_out(&input, share, &self.learn.params()?)?;
@@ -105,6 +114,19 @@ impl EvaluateArgs {
         let (normal, abnormal) = (self.scores(&model, &self.normal)?, self.scores(&model, &self.abnormal)?);
         let result = evaluate(&normal, &abnormal, model.threshold(), self.weights.map(|ratio| ratio.0));
         self.show(&result, words::evaluation(&result))
+    }
+
+    fn spans(&self) -> Result<()> {
+        ensure!(!self.inputs.is_empty(), "name the spans to judge");
+        ensure!(
+            self.holdout.is_none(),
+            "with spans, leave out --model in place of --holdout: windows are cross-judged"
+        );
+        let load = |path: &PathBuf| crate::model::load_data(path)?.trees.context(NO_TREES);
+        let model = self.model.as_ref().map(load).transpose()?;
+        let rate = self.learn.params()?.false_alarm_rate;
+        let result = trees::measure(&self.input.input(&self.inputs), model, &self.faults, rate)?;
+        self.show(&result, trees::words(&result))
     }
 
     fn show(&self, result: &impl Serialize, lines: Vec<String>) -> Result<()> {

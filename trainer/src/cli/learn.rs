@@ -69,7 +69,7 @@ impl LearnArgs {
     }
 }
 
-fn nanos(option: &str, seconds: f64) -> Result<u64> {
+pub(super) fn nanos(option: &str, seconds: f64) -> Result<u64> {
     let duration = Duration::try_from_secs_f64(seconds)
         .with_context(|| format!("{option} must be a positive number of seconds, not {seconds}"))?;
     u64::try_from(duration.as_nanos()).with_context(|| format!("{option} is too long: {seconds} seconds"))

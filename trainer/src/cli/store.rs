@@ -27,6 +27,11 @@ pub(super) struct StoreArgs {
 }
 
 impl StoreArgs {
+    /// Whether no store is named.
+    pub(super) fn is_unused(&self) -> bool {
+        self.store.is_none()
+    }
+
     /// Trains on an input, and on what is in the store, where there is one.
     pub(super) fn train(&self, input: &Input, params: &TrainParams) -> Result<Trained> {
         match &self.store {

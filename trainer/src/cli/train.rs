@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 
 use super::learn::LearnArgs;
 use super::store::StoreArgs;
 use super::{InputArgs, note};
 use crate::report::{self, About};
+use crate::train::{TrainParams, Trained};
+use crate::trees;
 
 /// Learn a model from normal traffic.
 #[derive(Debug, Args)]
@@ -16,6 +18,7 @@ use crate::report::{self, About};
   gait-trainer train --format combined --out shop.gait /var/log/nginx/access.log*
   gait-trainer train --format spool --out shop.gait /var/lib/gait/spool
   gait-trainer train --format combined --out shop.gait --store /var/lib/gait/store access.log.1
+  gait-trainer train --format otlp --out shop.gait traces.json
   gait-trainer train --format sequences --out hdfs.gait --false-alarm-rate 0.002 sessions.txt")]
 pub(super) struct TrainArgs {
     #[command(flatten)]
@@ -29,6 +32,9 @@ pub(super) struct TrainArgs {
     /// Also write a page about what was read and learned: one HTML file, to be opened in a browser
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Spans: keep what this model knows otherwise, and give it their call trees
+    #[arg(long, value_name = "MODEL", conflicts_with = "store")]
+    onto: Option<PathBuf>,
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]
@@ -38,6 +44,10 @@ pub(super) struct TrainArgs {
 impl TrainArgs {
     pub(super) fn run(self) -> Result<()> {
         let params = self.learn.params()?;
+        if self.input.format.holds_spans() {
+            return self.spans(&params);
+        }
+        ensure!(self.onto.is_none(), "--onto is for spans (--format otlp, jaeger or spans-csv)");
         let input = self.input.repeated(&self.inputs, &params.progress)?;
         let trained = self.store.train(&input, &params)?;
         let fingerprint = crate::model::save(&self.out, &trained.model)?;
@@ -75,11 +85,37 @@ impl TrainArgs {
                 );
             }
         }
+        self.written(&trained, fingerprint)
+    }
+
+    /// Learns call trees from spans.
+    fn spans(self, params: &TrainParams) -> Result<()> {
+        ensure!(self.store.is_unused(), "a store keeps sessions of calls: it cannot be given spans");
+        let mut input = self.input.input(&self.inputs);
+        input.options.watch = Some(params.progress.watch());
+        let base = self.onto.as_deref().map(crate::model::load_data).transpose()?;
+        let (trained, counts) = trees::train(&input, base, params)?;
+        let fingerprint = crate::model::save(&self.out, &trained.model)?;
+        note(&format!("read: {}", trained.report));
+        super::trees::read_words(&counts).iter().for_each(|line| note(line));
+        if let Some(known) = &trained.model.trees {
+            note(&format!(
+                "learned {} trees of {} roots from {} windows of {} s",
+                known.trees.len(),
+                known.scopes.len(),
+                known.windows,
+                known.window as f64 / 1e9
+            ));
+        }
+        self.written(&trained, fingerprint)
+    }
+
+    fn written(self, trained: &Trained, fingerprint: String) -> Result<()> {
         note(&format!("wrote {} ({fingerprint})", self.out.display()));
         if let Some(path) = &self.report {
             let about =
                 About { inputs: self.inputs, format: self.input.format, model: self.out, fingerprint };
-            report::save(path, &trained, &about)?;
+            report::save(path, trained, &about)?;
             note(&format!("wrote {}", path.display()));
         }
         Ok(())

@@ -24,12 +24,17 @@ pub(super) fn evaluation(result: &Evaluation) -> Vec<String> {
     ]
 }
 
+/// A time as people write it.
+pub(super) fn time(nanos: gait_common::call::Nanos) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(nanos))
+        .map_or_else(|_| nanos.to_string(), |time| time.strftime("%F %T UTC").to_string())
+}
+
 /// What was held out, and how the model did on it.
 pub(super) fn held_out(result: &HoldOut, format: Format) -> Vec<String> {
     let at = match format {
         Format::Sequences => format!("session {}", result.cut + 1),
-        _ => jiff::Timestamp::from_nanosecond(i128::from(result.cut))
-            .map_or_else(|_| result.cut.to_string(), |time| time.strftime("%F %T UTC").to_string()),
+        _ => time(result.cut),
     };
     let trained = &result.trained;
     let mut lines = vec![format!(

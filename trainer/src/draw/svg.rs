@@ -394,7 +394,7 @@ fn short(name: &str) -> String {
 }
 
 /// Text for XML: what it cannot hold is replaced.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
