@@ -5,7 +5,7 @@
 //! connection has ended. What a connection has said so far is kept in storage that belongs to its socket
 //! ([`maps`]), so it cannot outlive it. No program ever changes or drops a packet.
 //!
-//! Where functions are followed, programs at their entries and exits code the call trees ([`tree`]); otherwise those are
+//! Where functions are followed, a program at their entries and exits codes the call trees ([`tree`]); otherwise it is
 //! not even loaded.
 #![no_std]
 #![no_main]
@@ -30,8 +30,8 @@ mod thread;
 mod tree;
 
 use aya_ebpf::{
-    macros::{btf_tracepoint, cgroup_skb, uprobe, uretprobe},
-    programs::{BtfTracePointContext, ProbeContext, RetProbeContext, SkBuffContext},
+    macros::{btf_tracepoint, cgroup_skb, uprobe},
+    programs::{BtfTracePointContext, ProbeContext, SkBuffContext},
 };
 
 /// What a `cgroup_skb` program returns to let the packet pass.
@@ -65,45 +65,10 @@ pub fn gait_state(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// A followed function is entered.
+/// A followed function is entered or left.
 #[uprobe]
-pub fn gait_enter(ctx: ProbeContext) -> u32 {
-    tree::enter(&ctx);
-    0
-}
-
-/// A followed function has returned.
-#[uretprobe]
-pub fn gait_return(ctx: RetProbeContext) -> u32 {
-    tree::returned(&ctx);
-    0
-}
-
-/// A followed function is at a return instruction.
-#[uprobe]
-pub fn gait_exit(ctx: ProbeContext) -> u32 {
-    tree::exits(&ctx);
-    0
-}
-
-/// A followed function jumps into another one.
-#[uprobe]
-pub fn gait_tail(ctx: ProbeContext) -> u32 {
-    tree::tail(&ctx);
-    0
-}
-
-/// A USDT probe tells of a call that begins.
-#[uprobe]
-pub fn gait_usdt_enter(ctx: ProbeContext) -> u32 {
-    tree::usdt_enter(&ctx);
-    0
-}
-
-/// A USDT probe tells of a call that is over.
-#[uprobe]
-pub fn gait_usdt_return(ctx: ProbeContext) -> u32 {
-    tree::usdt_return(&ctx);
+pub fn gait_point(ctx: ProbeContext) -> u32 {
+    tree::reached(&ctx);
     0
 }
 

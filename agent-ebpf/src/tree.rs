@@ -12,72 +12,53 @@ mod statistics;
 pub(crate) mod tie;
 
 use aya_ebpf::{
-    EbpfContext, bindings::task_struct, helpers::bpf_get_current_pid_tgid,
-    helpers::generated::bpf_get_attach_cookie, helpers::generated::bpf_ktime_get_ns,
+    EbpfContext,
+    bindings::task_struct,
+    helpers::{
+        bpf_get_current_pid_tgid,
+        generated::{bpf_get_attach_cookie, bpf_ktime_get_ns},
+    },
     programs::BtfTracePointContext,
 };
 use gait_common::wire::tree::{
-    DEAD, FAILED, Fold, MAX_DEPTH, NONE, RETURNED, ROOT, counter,
-    point::{PYTHON, Point},
+    DEAD, FAILED, Fold, MAX_DEPTH, NONE, RETURNED, ROOT, TRUNCATED, counter,
+    point::{ENTER, PYTHON, Point, RETURN, TAIL, USDT_ENTER, USDT_RETURN},
 };
 
 use maps::{count, follow, followed, point};
 
-/// Open calls among which the one that returns is looked for.
-const LOOK: u32 = 64;
+/// In place of a link: the call was announced by a USDT probe.
+const USDT: u32 = 1 << 16;
 
-/// A function's first instruction is reached.
+/// A place that a program is attached to is reached.
 #[inline(always)]
-pub(crate) fn enter(ctx: &impl EbpfContext) {
-    let Some(point) = here(ctx) else { return };
+pub(crate) fn reached(ctx: &impl EbpfContext) {
+    // SAFETY: the helper has no conditions.
+    let Some(point) = point(unsafe { bpf_get_attach_cookie(ctx.as_ptr()) }) else { return };
+    let function = point.function;
     let mark = Fold::mark_of(registers::stack_pointer(ctx));
-    begin(point.function, mark, u32::from(registers::link(ctx)));
+    let max_depth = u32::from(point.max_depth);
+    match point.kind {
+        ENTER => gait_tree_begin(function, mark, u32::from(registers::link(ctx)), max_depth),
+        USDT_ENTER if point.naming == PYTHON => match follow() {
+            Some(_) => gait_tree_begin(name::python(ctx, point), mark, USDT, max_depth),
+            None => 0,
+        },
+        USDT_ENTER => gait_tree_begin(function, mark, USDT, max_depth),
+        USDT_RETURN => gait_tree_end(function, mark, 0, USDT),
+        TAIL => gait_tree_end(function, mark, 0, 0),
+        RETURN => {
+            let mark = Fold::mark_of(registers::entry_stack_pointer(ctx));
+            gait_tree_end(function, mark, failed(ctx, point), 0)
+        }
+        _ => gait_tree_end(function, mark, failed(ctx, point), 0),
+    };
 }
 
-/// A USDT probe says that a call begins.
+/// What a call's return value says of its tree.
 #[inline(always)]
-pub(crate) fn usdt_enter(ctx: &impl EbpfContext) {
-    let Some(point) = here(ctx) else { return };
-    if follow().is_none() {
-        return;
-    }
-    let mut function = point.function;
-    if point.naming == PYTHON {
-        function = name::python(ctx, point);
-    }
-    begin(function, Fold::mark_of(registers::stack_pointer(ctx)), USDT);
-}
-
-/// A call has returned, the stack pointer is behind its return address.
-#[inline(always)]
-pub(crate) fn returned(ctx: &impl EbpfContext) {
-    let Some(point) = here(ctx) else { return };
-    let mark = Fold::mark_of(registers::entry_stack_pointer(ctx));
-    end(point.function, mark, failed(point, registers::return_value(ctx)), 0);
-}
-
-/// A call is about to return, the stack pointer is at its return address.
-#[inline(always)]
-pub(crate) fn exits(ctx: &impl EbpfContext) {
-    let Some(point) = here(ctx) else { return };
-    let mark = Fold::mark_of(registers::stack_pointer(ctx));
-    end(point.function, mark, failed(point, registers::return_value(ctx)), 0);
-}
-
-/// A call ends by jumping into another function.
-#[inline(always)]
-pub(crate) fn tail(ctx: &impl EbpfContext) {
-    let Some(point) = here(ctx) else { return };
-    end(point.function, Fold::mark_of(registers::stack_pointer(ctx)), 0, 0);
-}
-
-/// A USDT probe says that a call is over.
-#[inline(always)]
-pub(crate) fn usdt_return(ctx: &impl EbpfContext) {
-    if here(ctx).is_none() {
-        return;
-    }
-    end(0, Fold::mark_of(registers::stack_pointer(ctx)), 0, USDT);
+fn failed(ctx: &impl EbpfContext, point: &Point) -> u32 {
+    if point.fails(registers::return_value(ctx)) { FAILED } else { 0 }
 }
 
 /// A thread ends.
@@ -94,36 +75,10 @@ pub(crate) fn thread_ended(ctx: &BtfTracePointContext) {
     tie::thread_ended();
 }
 
-/// In place of a link: the call was announced by a USDT probe.
-const USDT: u32 = 1 << 16;
-
-#[inline(always)]
-fn here(ctx: &impl EbpfContext) -> Option<&'static Point> {
-    // SAFETY: the helper has no conditions.
-    point(unsafe { bpf_get_attach_cookie(ctx.as_ptr()) })
-}
-
-#[inline(always)]
-fn failed(point: &Point, value: u64) -> u32 {
-    if point.fails(value) { FAILED } else { 0 }
-}
-
-/// A call begins at `mark` of the stack.
-#[inline(always)]
-fn begin(function: u64, mark: u32, link: u32) {
-    gait_tree_begin(function, mark, link);
-}
-
-/// A call that began at `mark` ends; `flags` are added to its tree.
-#[inline(always)]
-fn end(function: u64, mark: u32, flags: u32, link: u32) {
-    gait_tree_end(function, mark, flags, link);
-}
-
-/// A call begins. A function of its own, without pointers, so that the verifier looks at it once.
+/// A call begins at `mark` of the stack. A function of its own, without pointers, so that the verifier looks at it once.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn gait_tree_begin(function: u64, mark: u32, link: u32) -> u32 {
+extern "C" fn gait_tree_begin(function: u64, mark: u32, link: u32, max_depth: u32) -> u32 {
     let Some(thread) = follow() else { return 0 };
     // SAFETY: the value belongs to this thread, whose programs do not run beside each other; the kernel frees it no
     // sooner than the program has ended.
@@ -149,25 +104,29 @@ extern "C" fn gait_tree_begin(function: u64, mark: u32, link: u32) -> u32 {
         fold.header.start_ns = unsafe { bpf_ktime_get_ns() };
         tie::opens();
     }
+    if fold.depth() >= max_depth {
+        fold.mark(TRUNCATED);
+        return 0;
+    }
     fold.enter_at(function, mark, link as u16);
     0
 }
 
-/// A call ends. As [`gait_tree_begin`], a function of its own.
+/// A call that began at `mark` ends; `flags` are added to its tree. As [`gait_tree_begin`], a function of its own.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn gait_tree_end(function: u64, mark: u32, flags: u32, link: u32) -> u32 {
     let Some(thread) = followed() else { return 0 };
     // SAFETY: as in `gait_tree_begin`.
     let fold = unsafe { &mut (*thread).fold };
-    let calls = if link == USDT { fold.ends_near::<LOOK>(mark) } else { fold.ends::<LOOK>(function, mark) };
+    let calls = gait_tree_find(function, mark, link);
     if calls == 0 {
         count(counter::STRAY);
         return 0;
     }
     fold.mark(flags);
     // Those inside it ended unseen.
-    for turn in 1..=LOOK {
+    for turn in 1..=MAX_DEPTH as u32 {
         if turn >= calls {
             break;
         }
@@ -178,6 +137,17 @@ extern "C" fn gait_tree_end(function: u64, mark: u32, flags: u32, link: u32) -> 
         gait_tree_complete(1);
     }
     0
+}
+
+/// How many calls end with the one that began at `mark`. As [`gait_tree_begin`], a function of its own: of its outcome
+/// the verifier knows nothing, and does not go through what follows for each.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn gait_tree_find(function: u64, mark: u32, link: u32) -> u32 {
+    let Some(thread) = followed() else { return 0 };
+    // SAFETY: as in `gait_tree_begin`.
+    let fold = unsafe { &(*thread).fold };
+    if link == USDT { fold.ends_near(mark) } else { fold.ends(function, mark) }
 }
 
 /// The innermost open call ends. As [`gait_tree_begin`], a function of its own.

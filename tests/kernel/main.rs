@@ -14,3 +14,4 @@ mod network;
 mod servers;
 mod start;
 mod support;
+mod trees;

@@ -10,7 +10,7 @@ use std::{
 use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel,
     maps::{Array, HashMap, MapData, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError},
+    programs::{BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError, UProbe},
 };
 use aya_log::EbpfLogger;
 use gait_common::wire::{PORT_WORDS, RINGS, counter, tree};
@@ -139,8 +139,8 @@ impl Kernel {
                 continue;
             }
             if options.trees.is_some() {
-                load_tree_programs(&mut ebpf)
-                    .map_err(|error| refused("loading the programs that follow functions", &error))?;
+                load_tree_program(&mut ebpf)
+                    .map_err(|error| refused("loading the program that follows functions", &error))?;
             }
             match load_packet_programs(&mut ebpf) {
                 Ok(()) => {
@@ -333,15 +333,9 @@ fn load_packet_programs(ebpf: &mut Ebpf) -> Result<(), ProgramError> {
     Ok(())
 }
 
-fn load_tree_programs(ebpf: &mut Ebpf) -> Result<(), ProgramError> {
-    for (name, program) in ebpf.programs_mut() {
-        if name.starts_with("gait_")
-            && let aya::programs::Program::UProbe(program) = program
-        {
-            program.load()?;
-        }
-    }
-    Ok(())
+fn load_tree_program(ebpf: &mut Ebpf) -> Result<(), ProgramError> {
+    let program: &mut UProbe = ebpf.program_mut("gait_point").ok_or(ProgramError::NotLoaded)?.try_into()?;
+    program.load()
 }
 
 /// Takes a map out of the loaded object.

@@ -6,6 +6,7 @@
 //! detached for a while ([`Tripped`]).
 
 mod attach;
+mod cost;
 mod counters;
 mod statistics;
 mod sys;
@@ -23,6 +24,7 @@ use super::{CaptureError, ring::Kept};
 use crate::functions::Change;
 
 pub use attach::{Attachment, Tripped};
+pub use cost::{ProbeCost, probe_cost};
 pub use counters::TreeCounters;
 
 use attach::{Attachments, Breaker};

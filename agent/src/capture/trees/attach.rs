@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aya::Ebpf;
 use aya::maps::{Array, MapData, PerCpuArray};
 use aya::programs::{ProgramFd, UProbe};
-use gait_common::wire::tree::point;
+use gait_common::wire::tree::{MAX_DEPTH, point};
 
 use super::sys::{Place, Uprobes};
 use crate::capture::CaptureError;
@@ -21,7 +21,7 @@ use crate::functions::{Change, Key, Kind, Naming, Point};
 /// What is attached where.
 pub(super) struct Attachments {
     uprobes: Uprobes,
-    programs: BTreeMap<Kind, ProgramFd>,
+    program: ProgramFd,
     points: Array<MapData, Wire<point::Point>>,
     hits: PerCpuArray<MapData, u64>,
     attached: BTreeMap<Key, Attached>,
@@ -87,26 +87,15 @@ impl Attachments {
             what: "uprobes".to_owned(),
             reason: error.to_string(),
         })?;
-        let mut programs = BTreeMap::new();
-        for (kind, name) in [
-            (Kind::Enter, "gait_enter"),
-            (Kind::Return, "gait_return"),
-            (Kind::Exit, "gait_exit"),
-            (Kind::Tail, "gait_tail"),
-            (Kind::UsdtEnter, "gait_usdt_enter"),
-            (Kind::UsdtReturn, "gait_usdt_return"),
-        ] {
-            let fd = kernel::program::<UProbe>(ebpf, name)?
-                .fd()
-                .and_then(|fd| Ok(fd.try_clone()?))
-                .map_err(|error| kernel::kernel(&format!("using the program {name}"), &error))?;
-            programs.insert(kind, fd);
-        }
+        let program = kernel::program::<UProbe>(ebpf, "gait_point")?
+            .fd()
+            .and_then(|fd| Ok(fd.try_clone()?))
+            .map_err(|error| kernel::kernel("using the program gait_point", &error))?;
         let points = kernel::take_map(ebpf, "POINTS")?;
         let hits = kernel::take_map(ebpf, "POINT_HITS")?;
         Ok(Self {
             uprobes,
-            programs,
+            program,
             points,
             hits,
             attached: BTreeMap::new(),
@@ -173,7 +162,7 @@ impl Attachments {
         let seen = self.reached(cookie);
         let link = self
             .points
-            .set(cookie, Wire(wire(point)), 0)
+            .set(cookie, Wire(self.wire(point)), 0)
             .map_err(|error| error.to_string())
             .and_then(|()| self.link(point, cookie));
         match link {
@@ -190,17 +179,47 @@ impl Attachments {
     }
 
     fn link(&self, point: &Point, cookie: u32) -> Result<OwnedFd, String> {
-        let program = self.programs.get(&point.key.kind).ok_or("there is no program for it")?;
         let place = Place {
             path: &point.path,
             offset: point.key.offset,
             is_return: point.key.kind == Kind::Return,
             semaphore: point.semaphore,
         };
-        let link = self.uprobes.attach(program.as_fd(), &place, u64::from(cookie));
+        let link = self.uprobes.attach(self.program.as_fd(), &place, u64::from(cookie));
         link.map_err(|error| {
             format!("attaching to {} at {:#x}: {error}", point.path.display(), point.key.offset)
         })
+    }
+
+    /// The point as the kernel side reads it.
+    fn wire(&self, from: &Point) -> point::Point {
+        let success = from.function.success.unwrap_or(Success { bytes: 0, signed: false, low: 0, span: 0 });
+        // Exits are attached first, and a return probe at the place where the function is entered.
+        let by_return_probe = self.attached.contains_key(&Key { kind: Kind::Return, ..from.key });
+        let mut places = [point::Place::default(); point::PLACES];
+        places.iter_mut().zip(&from.places).for_each(|(to, from)| *to = place(from));
+        point::Point {
+            function: from.function.id,
+            success_low: success.low,
+            success_span: success.span,
+            success_bytes: success.bytes,
+            success_signed: u8::from(success.signed),
+            naming: match from.function.naming {
+                Naming::Fixed => point::NAMED,
+                Naming::Python => point::PYTHON,
+            },
+            kind: match from.key.kind {
+                Kind::Enter => point::ENTER,
+                Kind::Return => point::RETURN,
+                Kind::Exit => point::EXIT,
+                Kind::Tail => point::TAIL,
+                Kind::UsdtEnter => point::USDT_ENTER,
+                Kind::UsdtReturn => point::USDT_RETURN,
+            },
+            max_depth: if by_return_probe { point::RETURN_DEPTH } else { MAX_DEPTH as u8 },
+            places,
+            ..point::Point::default()
+        }
     }
 
     /// How often the point with this cookie was reached.
@@ -284,28 +303,6 @@ impl Breaker {
     /// Functions that are off now.
     pub(super) fn off(&self) -> usize {
         self.off.len()
-    }
-}
-
-/// The point as the kernel side reads it.
-fn wire(from: &Point) -> point::Point {
-    let success = from.function.success.unwrap_or(Success { bytes: 0, signed: false, low: 0, span: 0 });
-    // Only returns are judged.
-    let judged = !from.key.kind.enters();
-    let mut places = [point::Place::default(); point::PLACES];
-    places.iter_mut().zip(&from.places).for_each(|(to, from)| *to = place(from));
-    point::Point {
-        function: from.function.id,
-        success_low: success.low,
-        success_span: success.span,
-        success_bytes: if judged { success.bytes } else { 0 },
-        success_signed: u8::from(success.signed),
-        naming: match from.function.naming {
-            Naming::Fixed => point::NAMED,
-            Naming::Python => point::PYTHON,
-        },
-        places,
-        ..point::Point::default()
     }
 }
 

@@ -89,6 +89,21 @@ impl Uprobes {
         place: &Place<'_>,
         cookie: u64,
     ) -> io::Result<OwnedFd> {
+        let event = self.event(place)?;
+        let mut link = LinkCreate {
+            program: program.as_raw_fd() as u32,
+            target: event.as_raw_fd() as u32,
+            attach_type: BPF_PERF_EVENT,
+            flags: 0,
+            cookie,
+        };
+        // The link keeps the event.
+        // SAFETY: the structure lives until the call returns.
+        owned(unsafe { bpf(BPF_LINK_CREATE, &raw mut link) })
+    }
+
+    /// Makes the kernel stop at a place. Dropping what is returned ends it, unless a link keeps it.
+    pub(super) fn event(self, place: &Place<'_>) -> io::Result<OwnedFd> {
         let path = CString::new(place.path.as_os_str().as_bytes())?;
         let semaphore = place.semaphore.unwrap_or(0);
         let semaphore =
@@ -103,7 +118,7 @@ impl Uprobes {
         };
         let (every_process, first_cpu, no_group) = (-1_i32, 0_i32, -1_i32);
         // SAFETY: the structure and the path it points to live until the call returns.
-        let event = unsafe {
+        owned(unsafe {
             libc::syscall(
                 libc::SYS_perf_event_open,
                 &raw const attr,
@@ -112,18 +127,7 @@ impl Uprobes {
                 no_group,
                 PERF_FLAG_FD_CLOEXEC,
             )
-        };
-        let event = owned(event)?;
-        let mut link = LinkCreate {
-            program: program.as_raw_fd() as u32,
-            target: event.as_raw_fd() as u32,
-            attach_type: BPF_PERF_EVENT,
-            flags: 0,
-            cookie,
-        };
-        // The link keeps the event.
-        // SAFETY: the structure lives until the call returns.
-        owned(unsafe { bpf(BPF_LINK_CREATE, &raw mut link) })
+        })
     }
 }
 

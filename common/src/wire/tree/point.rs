@@ -2,6 +2,23 @@
 
 use core::mem::size_of;
 
+/// A function's first instruction: a call begins.
+pub const ENTER: u8 = 0;
+/// The kernel's return probe: a call has returned, the stack pointer is behind its return address.
+pub const RETURN: u8 = 1;
+/// A return instruction: a call returns, the stack pointer is where it was at the first instruction.
+pub const EXIT: u8 = 2;
+/// A jump into another function, with the stack pointer as there: a call is over.
+pub const TAIL: u8 = 3;
+/// A USDT probe: a call begins.
+pub const USDT_ENTER: u8 = 4;
+/// A USDT probe: a call is over.
+pub const USDT_RETURN: u8 = 5;
+
+/// Calls that the kernel's return probe sees the end of are open at most so deep; it passes over the returns of deeper
+/// ones (the kernel's `MAX_URETPROBE_DEPTH`).
+pub const RETURN_DEPTH: u8 = 64;
+
 /// Calls are of the one function.
 pub const NAMED: u8 = 0;
 /// Calls are of the function whose file and name the probe's first two arguments are, as Python's probes have it.
@@ -53,8 +70,12 @@ pub struct Point {
     pub success_signed: u8,
     /// [`NAMED`] or [`PYTHON`].
     pub naming: u8,
+    /// [`ENTER`] and the following.
+    pub kind: u8,
+    /// Where a call begins: not deeper than this.
+    pub max_depth: u8,
     /// Not used.
-    pub unused: [u8; 5],
+    pub unused: [u8; 3],
     /// Where the arguments are.
     pub places: [Place; PLACES],
 }

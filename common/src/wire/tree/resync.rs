@@ -7,6 +7,7 @@
 //! returns to, a tail call leaves what is there. A return probe has replaced that word by the address of its
 //! trampoline, which begins a page.
 
+use super::MAX_DEPTH;
 use super::fold::{Fold, INNER};
 
 /// Bits of an address that are zero at the beginning of a page.
@@ -54,13 +55,13 @@ impl Fold {
     }
 
     /// How many open calls end when the call of `function` with this mark returns: itself and those inside it, whose
-    /// ends were not seen. 0 when it is not among the open ones. Looks at `LOOK` calls at most.
+    /// ends were not seen. 0 when it is not among the open ones.
     #[inline(always)]
     #[must_use]
-    pub fn ends<const LOOK: u32>(&self, function: u64, mark: u32) -> u32 {
+    pub fn ends(&self, function: u64, mark: u32) -> u32 {
         let depth = self.depth();
         let mut back = 1;
-        while back <= LOOK {
+        while back <= MAX_DEPTH as u32 {
             if back > depth {
                 return 0;
             }
@@ -81,10 +82,10 @@ impl Fold {
     /// in one place: the innermost one that is near ends.
     #[inline(always)]
     #[must_use]
-    pub fn ends_near<const LOOK: u32>(&self, mark: u32) -> u32 {
+    pub fn ends_near(&self, mark: u32) -> u32 {
         let depth = self.depth();
         let mut back = 1;
-        while back <= LOOK {
+        while back <= MAX_DEPTH as u32 {
             if back > depth {
                 return 0;
             }

@@ -259,7 +259,7 @@ mod places {
         }
 
         fn ret(&mut self, function: u64, place: u64) {
-            let inside = self.fold.ends::<128>(function, Fold::mark_of(place));
+            let inside = self.fold.ends(function, Fold::mark_of(place));
             (1..inside).for_each(|_| self.close(DEAD));
             if inside > 0 {
                 self.close(RETURNED);

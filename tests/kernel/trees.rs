@@ -1,0 +1,9 @@
+//! Call trees of real programs, coded in the kernel.
+
+mod bounds;
+mod followed;
+mod nginx;
+mod postgres;
+mod programs;
+mod python;
+mod requests;
