@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use arrow_array::RecordBatch;
 use gait_common::call::Nanos;
 use gait_common::caller::CallerNamer;
-use gait_common::finding::Finding;
+use gait_common::finding::{Anomaly, Finding};
 use gait_common::model::Model;
 use gait_common::pipeline::{self, Pipeline};
 use gait_common::sequence::{Limits, SECOND};
@@ -43,7 +43,7 @@ pub struct Outputs {
     /// Rows for the spool; `None` when nothing is to be recorded.
     pub rows: Option<SyncSender<RecordBatch>>,
     /// Findings for the sinks.
-    pub findings: SyncSender<Finding>,
+    pub findings: SyncSender<Anomaly>,
     /// Set when the agent is to stop.
     pub stop: Arc<AtomicBool>,
 }
@@ -208,12 +208,12 @@ impl Engine {
 
     fn send_findings(&mut self) -> Result<()> {
         let mut found = std::mem::take(&mut self.found);
-        found.drain(..).try_for_each(|finding| self.send_finding(finding))?;
+        found.drain(..).try_for_each(|finding| self.send_finding(finding.into()))?;
         self.found = found;
         Ok(())
     }
 
-    fn send_finding(&mut self, mut finding: Finding) -> Result<()> {
+    fn send_finding(&mut self, mut finding: Anomaly) -> Result<()> {
         loop {
             finding = match self.outputs.findings.try_send(finding) {
                 Ok(()) => return Ok(()),

@@ -7,6 +7,7 @@ mod ocsf;
 mod outlet;
 mod pretty;
 mod stdout;
+mod trees;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use anyhow::Result;
-use gait_common::finding::Finding;
+use gait_common::finding::Anomaly;
 use serde::Serialize;
 
 use outlet::Outlet;
@@ -55,7 +56,7 @@ pub struct Origin {
 #[derive(Debug)]
 pub struct Report {
     /// The finding.
-    pub finding: Finding,
+    pub finding: Anomaly,
     /// It as an OCSF Detection Finding.
     pub line: Vec<u8>,
 }
@@ -116,7 +117,8 @@ impl Reporter {
     ///
     /// # Errors
     /// When the finding cannot be rendered, which would be a defect.
-    pub fn report(&mut self, finding: Finding) -> Result<()> {
+    pub fn report(&mut self, finding: impl Into<Anomaly>) -> Result<()> {
+        let finding = finding.into();
         self.reported += 1;
         let line = ocsf::line(&finding, &self.origin)?;
         let report = std::sync::Arc::new(Report { finding, line });
@@ -129,7 +131,7 @@ impl Reporter {
     ///
     /// # Errors
     /// As [`report`](Self::report).
-    pub fn run(mut self, findings: &Receiver<Finding>, reopen: &AtomicBool) -> Result<Counts> {
+    pub fn run(mut self, findings: &Receiver<Anomaly>, reopen: &AtomicBool) -> Result<Counts> {
         loop {
             let next = findings.recv_timeout(RETRY);
             if reopen.swap(false, Ordering::Relaxed) {

@@ -4,27 +4,56 @@
 //! since 1970, as OCSF has them.
 
 use anyhow::{Context as _, Result};
-use gait_common::finding::Finding;
+use gait_common::finding::{Anomaly, Finding};
 use serde_json::{Value, json};
 
-use super::Origin;
 use super::pretty::{reasons, steps};
+use super::{Origin, trees};
 
 /// The version of OCSF whose class is written.
 const OCSF: &str = "1.5.0";
 
 /// A finding as one line, with its line end.
-pub(super) fn line(finding: &Finding, origin: &Origin) -> Result<Vec<u8>> {
+pub(super) fn line(anomaly: &Anomaly, origin: &Origin) -> Result<Vec<u8>> {
     let mut line =
-        serde_json::to_vec(&event(finding, origin)).context("failed to render a finding as JSON")?;
+        serde_json::to_vec(&event(anomaly, origin)).context("failed to render a finding as JSON")?;
     line.push(b'\n');
     Ok(line)
 }
 
-fn event(finding: &Finding, origin: &Origin) -> Value {
-    let millis = finding.time / 1_000_000;
-    let title = format!("{} walks differently", finding.caller);
-    let (severity_id, severity) = severity(finding);
+/// What findings of different kinds have in different ways.
+struct Parts {
+    uid: String,
+    time: u64,
+    start: u64,
+    severity: (u8, &'static str),
+    title: String,
+    why: String,
+    description: String,
+    types: Vec<&'static str>,
+    analytic: Value,
+    evidences: Value,
+    whole: Value,
+}
+
+fn event(anomaly: &Anomaly, origin: &Origin) -> Value {
+    let parts = match anomaly {
+        Anomaly::Session(finding) => of_session(finding, origin),
+        Anomaly::Tree(finding) => Parts {
+            uid: finding.id.clone(),
+            time: finding.time,
+            start: finding.window_start,
+            severity: trees::severity(finding),
+            title: trees::title(finding),
+            why: finding.text.clone(),
+            description: finding.text.clone(),
+            types: vec![finding.kind.name()],
+            analytic: trees::analytic(origin),
+            evidences: trees::evidences(finding),
+            whole: json!(finding),
+        },
+    };
+    let millis = parts.time / 1_000_000;
     json!({
         "category_uid": 2,
         "category_name": "Findings",
@@ -35,12 +64,12 @@ fn event(finding: &Finding, origin: &Origin) -> Value {
         "type_uid": 200_401,
         "type_name": "Detection Finding: Create",
         "time": millis,
-        "start_time": finding.session_start / 1_000_000,
-        "severity_id": severity_id,
-        "severity": severity,
+        "start_time": parts.start / 1_000_000,
+        "severity_id": parts.severity.0,
+        "severity": parts.severity.1,
         "status_id": 1,
         "status": "New",
-        "message": format!("{title}: {}", reasons(finding)),
+        "message": format!("{}: {}", parts.title, parts.why),
         "metadata": {
             "version": OCSF,
             "profiles": ["host"],
@@ -52,20 +81,36 @@ fn event(finding: &Finding, origin: &Origin) -> Value {
         },
         "device": {"hostname": origin.host, "type_id": 1, "type": "Server"},
         "finding_info": {
-            "uid": finding.id,
-            "title": title,
-            "desc": steps(finding),
+            "uid": parts.uid,
+            "title": parts.title,
+            "desc": parts.description,
             "created_time": millis,
-            "types": finding.reasons.iter().map(|reason| reason.part.name()).collect::<Vec<_>>(),
-            "analytic": {"name": "call sequence", "type_id": 2, "type": "Behavioral", "uid": origin.model},
+            "types": parts.types,
+            "analytic": parts.analytic,
         },
-        "evidences": [{
+        "evidences": parts.evidences,
+        "unmapped": {"gait": parts.whole},
+    })
+}
+
+fn of_session(finding: &Finding, origin: &Origin) -> Parts {
+    Parts {
+        uid: finding.id.clone(),
+        time: finding.time,
+        start: finding.session_start,
+        severity: severity(finding),
+        title: format!("{} walks differently", finding.caller),
+        why: reasons(finding),
+        description: steps(finding),
+        types: finding.reasons.iter().map(|reason| reason.part.name()).collect(),
+        analytic: json!({"name": "call sequence", "type_id": 2, "type": "Behavioral", "uid": origin.model}),
+        evidences: json!([{
             "actor": {"user": {"name": finding.caller}},
             "process": {"pid": finding.pid, "name": finding.comm},
             "api": {"operation": offending(finding)},
-        }],
-        "unmapped": {"gait": finding},
-    })
+        }]),
+        whole: json!(finding),
+    }
 }
 
 /// The interface of the step that stands out most.

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anyhow::Result;
-use gait_common::finding::{Expected, Finding, NearestPattern, Reason};
+use gait_common::finding::{Anomaly, Expected, Finding, NearestPattern, Reason};
 use jiff::Timestamp;
 
-use super::{Options, Report, Sink};
+use super::{Options, Report, Sink, trees};
 
 /// Steps shown before and after the offending one.
 const AROUND: usize = 4;
@@ -34,9 +34,17 @@ impl Sink for Paragraphs {
     }
 }
 
-/// A finding as a person would want to read it: who, why, which step, what was to be expected instead. Several lines,
+/// A finding as a person would want to read it. Several lines, each with its line end.
+pub fn paragraph(anomaly: &Anomaly) -> String {
+    match anomaly {
+        Anomaly::Session(finding) => of_session(finding),
+        Anomaly::Tree(finding) => trees::paragraph(finding),
+    }
+}
+
+/// A session: who, why, which step, what was to be expected instead. Several lines,
 /// each with its line end.
-pub fn paragraph(finding: &Finding) -> String {
+fn of_session(finding: &Finding) -> String {
     let mut out = String::new();
     if finding.time > 0 {
         let seconds = i64::try_from(finding.time / 1_000_000_000).unwrap_or(i64::MAX);
@@ -119,7 +127,7 @@ fn expected(expected: &[Expected]) -> String {
 }
 
 /// Text that came from the network, without what would steer a terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

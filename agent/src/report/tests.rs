@@ -5,7 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::mpsc;
 
 use gait_common::detect::Part;
-use gait_common::finding::{Expected, FindingStep, NearestPattern, Reason};
+use gait_common::finding::{
+    Expected, Finding, FindingStep, Mark, NearestPattern, NearestTree, Reason, TreeFigures, TreeFinding,
+    TreeLine,
+};
+use gait_common::tree::{Novelty, TreeKind};
 
 use super::*;
 
@@ -61,15 +65,57 @@ fn origin() -> Origin {
 
 #[test]
 fn a_person_reads_who_why_which_step_and_what_instead() {
-    insta::assert_snapshot!("paragraph", paragraph(&finding()));
+    insta::assert_snapshot!("paragraph", paragraph(&finding().into()));
 }
 
 #[test]
 fn a_machine_reads_an_ocsf_detection_finding() {
-    let line = ocsf::line(&finding(), &origin()).expect("rendered");
+    let line = ocsf::line(&finding().into(), &origin()).expect("rendered");
     assert_eq!(line.iter().filter(|&&b| b == b'\n').count(), 1, "one line");
     let event: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
     insta::assert_json_snapshot!("ocsf", event);
+}
+
+fn tree_finding() -> TreeFinding {
+    let line = |depth, function: &str, mark| TreeLine { depth, function: function.to_owned(), mark };
+    let figures =
+        |calls, p50| TreeFigures { calls, share: 0.25, failed: 0.02, p50, p90: 2 * p50, p99: 4 * p50 };
+    TreeFinding {
+        id: "t-1".to_owned(),
+        kind: TreeKind::UnseenTree,
+        time: 1_795_332_660_000_000_000,
+        window_start: 1_795_332_600_000_000_000,
+        source: "web1".to_owned(),
+        interface: "GET /\u{1b}[2J".to_owned(),
+        root: "nginx:ngx_http_process_request".to_owned(),
+        code: "00000000000000ab".to_owned(),
+        novelty: Some(Novelty::Function),
+        evidence: 14.5,
+        limit: 6.0,
+        text: "a tree that training never saw: 57 calls; beside the nearest known tree: missing `auth` under `handle`"
+            .to_owned(),
+        now: figures(57, 6_000_000),
+        before: Some(figures(4000, 1_200_000)),
+        nearest: Some(NearestTree {
+            code: "00000000000000aa".to_owned(),
+            distance: 2,
+            edits: vec!["missing `auth` under `handle`".to_owned(), "added `debug` under `handle`".to_owned()],
+        }),
+        tree: vec![
+            line(0, "handle", Mark::Same),
+            line(1, "auth", Mark::Missing),
+            line(1, "debug", Mark::Added),
+        ],
+        more_lines: 3,
+    }
+}
+
+#[test]
+fn a_finding_about_trees_shows_what_differs() {
+    insta::assert_snapshot!("tree_paragraph", paragraph(&tree_finding().into()));
+    let line = ocsf::line(&tree_finding().into(), &origin()).expect("rendered");
+    let event: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+    insta::assert_json_snapshot!("tree_ocsf", event);
 }
 
 #[test]
@@ -85,17 +131,17 @@ fn lines_are_appended_and_the_file_can_be_moved_away() {
         let reopen = std::sync::Arc::clone(&reopen);
         std::thread::spawn(move || reporter.run(&receiver, &reopen))
     };
-    sender.send(finding()).expect("the writer is there");
+    sender.send(finding().into()).expect("the writer is there");
     // A channel without room: when this is taken the first has been written.
-    sender.send(finding()).expect("the writer is there");
-    sender.send(finding()).expect("the writer is there");
+    sender.send(finding().into()).expect("the writer is there");
+    sender.send(finding().into()).expect("the writer is there");
     let moved = dir.path().join("findings.1");
     fs::rename(&path, &moved).expect("moved");
     reopen.store(true, Ordering::Relaxed);
     while !path.exists() {
         std::thread::sleep(Duration::from_millis(10));
     }
-    sender.send(finding()).expect("the writer is there");
+    sender.send(finding().into()).expect("the writer is there");
     drop(sender);
     let counts = writer.join().expect("no panic").expect("written");
     assert_eq!(counts, Counts { reported: 4, written: 4, lost: 0 });
