@@ -30,7 +30,7 @@ pub use host::{Features, HostReport, Missing, survey};
 pub use kernel::cgroup2_root;
 pub use options::{Options, PortSet, Roles, Without};
 pub use self_test::SelfTest;
-pub use trees::{Attachment, TreeCounters, TreeEvent, TreeOptions, Tripped};
+pub use trees::{Attachment, ProbeCost, TreeCounters, TreeEvent, TreeOptions, Tripped, probe_cost};
 
 use exchange::{Clock, socket_address};
 use kernel::Kernel;

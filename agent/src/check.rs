@@ -1,5 +1,7 @@
 //! `check`: is the configuration right, and what does this host let the agent do? Changes nothing.
 
+mod functions;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -11,6 +13,7 @@ use crate::capture::{self, CaptureError, HostReport};
 use crate::config::Config;
 use crate::model::{self, Loaded};
 use crate::{exit, host};
+use functions::Functions;
 
 /// What was found.
 #[derive(Debug)]
@@ -19,6 +22,7 @@ pub struct Checked {
     capture: Result<HostReport>,
     /// Places that the agent has to write to, and what is wrong with them.
     places: Vec<(&'static str, String, Option<String>)>,
+    functions: Option<Functions>,
 }
 
 /// Looks at everything that a start of the agent would need. The configuration itself has been read by now.
@@ -37,6 +41,7 @@ pub fn check(config: &Config) -> Checked {
             .into_iter()
             .map(|(key, path)| (key, path.display().to_string(), unwritable(path)))
             .collect(),
+        functions: functions::look(config),
     }
 }
 
@@ -61,7 +66,9 @@ impl Checked {
         if matches!(self.model, Some(Err(_))) {
             return exit::MODEL;
         }
-        if self.places.iter().any(|(_, _, wrong)| wrong.is_some()) { exit::FAILURE } else { exit::OK }
+        let wrong = self.places.iter().any(|(_, _, wrong)| wrong.is_some())
+            || self.functions.as_ref().is_some_and(Functions::wrong);
+        if wrong { exit::FAILURE } else { exit::OK }
     }
 
     /// The answer for people, a line each.
@@ -101,6 +108,7 @@ impl Checked {
             }
             Err(error) => lines.push(format!("capture        NOT POSSIBLE: {error:#}")),
         }
+        lines.extend(self.functions.iter().flat_map(Functions::lines));
         lines.into_iter().fold(String::new(), |mut text, line| {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{line}");
@@ -138,7 +146,13 @@ impl Checked {
             .iter()
             .map(|(key, path, wrong)| json!({"key": key, "path": path, "error": wrong}))
             .collect();
-        let answer = json!({"model": model, "capture": capture, "places": places, "exit_code": self.code()});
+        let answer = json!({
+            "model": model,
+            "capture": capture,
+            "places": places,
+            "functions": self.functions.as_ref().map(Functions::json),
+            "exit_code": self.code(),
+        });
         Ok(serde_json::to_string(&answer).context("failed to render the answer")? + "\n")
     }
 }

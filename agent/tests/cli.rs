@@ -100,3 +100,43 @@ fn a_run_does_what_check_foretold() {
         assert!(!dir.path().join("spool").exists(), "nothing is begun on a host that cannot capture");
     }
 }
+
+#[test]
+fn functions_of_a_file_are_explored_and_checked() {
+    let own = env!("CARGO_BIN_EXE_gait-agent");
+    let text = |args: &[&str]| {
+        let output = agent(args);
+        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+    };
+    let (code, said) = text(&["functions", own, "gait_agent::cli::main"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("1 can be followed; their returns are seen at their return instructions"),
+        "{said}"
+    );
+    let (_, said) = text(&["functions", own, "gait_agent::cli::main", "--json"]);
+    let answer: serde_json::Value = serde_json::from_str(&said).expect("one JSON object");
+    assert_eq!(answer["functions"][0]["name"], "gait_agent::cli::main");
+    assert!(answer["functions"][0]["offset"].as_u64() > Some(0), "{said}");
+    let (code, said) = text(&["functions", own, "gait_agent::cli::mian"]);
+    assert_eq!(code, Some(exit::FAILURE.into()));
+    assert!(said.contains("gait_agent::cli::main"), "what is near is named: {said}");
+    let (code, said) = failure(&["functions", "/nowhere/nginx"]);
+    assert_eq!(code, Some(exit::FAILURE.into()));
+    assert!(said.contains("failed to find /nowhere/nginx"), "{said}");
+
+    let dir = tempfile::tempdir().expect("directory");
+    let base = format!("state_dir = {:?}\n[spool]\nenabled = false\n", dir.path());
+    let target =
+        |binary: &str, glob: &str| format!("[[functions]]\nbinary = {binary:?}\ninclude = [{glob:?}]\n");
+    let targets = [target(own, "gait_agent::cli::main"), target("/nowhere/shop", "*")].concat();
+    let config = write(&dir.path().join("gait.toml"), &format!("{base}{targets}"));
+    let (_, said) = text(&["check", "--config", &config]);
+    assert!(said.contains(": 1 functions, their returns at their instructions ("), "{said}");
+    assert!(said.contains("/nowhere/shop: no such file is there or runs now"), "{said}");
+    assert!(said.contains("cost of a call"), "{said}");
+    let (_, said) = text(&["check", "--config", &config, "--json"]);
+    let answer: serde_json::Value = serde_json::from_str(&said).expect("one JSON object");
+    assert_eq!(answer["functions"]["targets"][0]["functions"][0], "gait-agent:gait_agent::cli::main");
+    assert!(answer["functions"]["targets"][1]["file"].is_null());
+}

@@ -113,6 +113,14 @@ impl Target {
         }
     }
 
+    /// The pair of USDT probes that it follows, if it does not follow symbols.
+    pub fn usdt(&self) -> Option<&Pair> {
+        match &self.probes {
+            Probes::Symbols { .. } => None,
+            Probes::Usdt(pair) => Some(pair),
+        }
+    }
+
     /// Whether a process of this name, executable and unit belongs to the service; true when there is none to belong to.
     pub(super) fn is_of_service(&self, comm: &str, exe: &Path, unit: Option<&str>) -> bool {
         let Some(service) = &self.service else { return true };
