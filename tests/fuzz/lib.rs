@@ -1,7 +1,8 @@
 //! What several fuzz targets share.
 
 use gait_common::call::Call;
-use gait_common::ingest::{Format, Options, Record, read_stream};
+use gait_common::ingest::traces::{Assembler, Counts, Limits, Trace};
+use gait_common::ingest::{Format, Options, Record, read_stream, spans};
 use gait_common::interface::{Interfaces, Learner, NEW, Naming};
 
 /// A model that training wrote: what the targets that need one begin with.
@@ -56,5 +57,33 @@ pub fn learned_names_are_known(calls: &[Call<'_>]) {
         let named = interfaces.name_call(call, &mut scratch);
         assert_ne!(named.id, NEW, "{call:?} was learned from");
         assert!((named.id as usize) < interfaces.len());
+    }
+}
+
+/// Reads hostile spans and puts them together, with and without room for them.
+///
+/// # Panics
+/// When a reading breaks a promise.
+pub fn spans(bytes: &[u8], format: Format) {
+    let options = Options { max_line: 512, max_malformed: 1.0, samples: 2, ..Options::default() };
+    let tight = Limits { spans: 3, names: 4, complete: 2 };
+    for limits in [Limits::default(), tight] {
+        let (mut assembler, mut entries) = (Assembler::new(limits), 0);
+        let mut sink = |trace: &Trace| {
+            for (place, entry) in trace.entries.iter().enumerate() {
+                assert!(entry.own <= entry.elapsed && entry.caller.is_none_or(|caller| caller < place));
+            }
+            entries += trace.entries.len() as u64;
+            Ok(())
+        };
+        let report = spans::read_stream(bytes, "fuzz", format, &options, &mut |span, place| {
+            assert!(place.line > 0 && !span.service.is_empty() && !span.operation.is_empty());
+            assembler.push(&span, &mut sink)
+        })
+        .expect("memory can be read");
+        assert_eq!(report.lines, report.records + report.faults());
+        assembler.finish(&mut sink).expect("the sink takes it");
+        let Counts { spans, trees, .. } = assembler.counts();
+        assert_eq!((spans, trees), (report.records, entries));
     }
 }
