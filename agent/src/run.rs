@@ -4,6 +4,7 @@
 //! bounded channels and end from front to back: the engine stops capturing and takes in what the rings still hold,
 //! then its channels close, and each writer ends with the last thing it was sent. All of it has five seconds.
 
+mod follow;
 mod stage;
 mod summary;
 
@@ -19,12 +20,13 @@ use gait_common::call::Nanos;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
-use crate::capture::{Capture, Drained, Features};
+use crate::capture::{Capture, Drained, Features, TreeOptions};
 use crate::config::Config;
 use crate::engine::{Engine, Outputs};
 use crate::report::{self, Reporter};
 use crate::spool::{self, Spool};
 use crate::{host, key, model};
+use follow::Follower;
 use stage::Stage;
 
 pub use summary::Summary;
@@ -118,6 +120,7 @@ fn start(options: &Options) -> Result<Parts> {
     let fingerprint = model.as_ref().map(|m| m.fingerprint.clone());
     let mut capture_options = config.capture.options()?;
     capture_options.cgroups = host::cgroup_ids(&config.capture.cgroups)?;
+    capture_options.trees = (!config.functions.is_empty()).then(TreeOptions::default);
     // Before all else that fails for want of privilege: it needs the most, and says what.
     let mut capture = Capture::start(&capture_options)?;
     let namer = key::namer(config)?;
@@ -130,6 +133,7 @@ fn start(options: &Options) -> Result<Parts> {
     let proof = capture.self_test()?;
     tracing::debug!("self-test: {proof:?}");
     say_missing(capture.features());
+    let follower = Follower::start(&mut capture, &config.functions)?;
     match (&fingerprint, &spool) {
         (Some(name), _) => tracing::info!("judging by model {name}"),
         (None, Some(_)) => tracing::warn!("there is no model: calls are recorded, nothing is detected"),
@@ -150,7 +154,7 @@ fn start(options: &Options) -> Result<Parts> {
         },
         engine: {
             let (stop, interval) = (Arc::clone(&stop), config.capture.drain_interval.0);
-            Stage::start("engine", move || keep_capturing(capture, engine, interval, &stop))?
+            Stage::start("engine", move || keep_capturing(capture, engine, follower, interval, &stop))?
         },
         stop,
         reopen,
@@ -178,6 +182,7 @@ fn say_missing(features: &Features) {
 fn keep_capturing(
     mut capture: Capture,
     mut engine: Engine,
+    follower: Option<Follower>,
     interval: Duration,
     stop: &AtomicBool,
 ) -> Result<Captured> {
@@ -185,6 +190,9 @@ fn keep_capturing(
     let mut losses = Losses::default();
     while !stop.load(Ordering::Relaxed) {
         capture.wait(interval);
+        if let Some(follower) = &follower {
+            follower.look(&mut capture);
+        }
         loop {
             let drained = capture.drain(BATCH, &mut |exchange| engine.take(&exchange));
             captured.add(&drained);

@@ -1,0 +1,82 @@
+//! Follows functions while the agent runs: what the host's processes and files change is attached and detached, and said.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, anyhow};
+
+use crate::capture::{Attachment, Capture};
+use crate::config::Functions;
+use crate::functions::{Change, Plan, Watcher};
+
+/// Points that could not be attached to are named up to this many at a time.
+const NAMED: usize = 3;
+
+/// The functions that are followed.
+pub(super) struct Follower {
+    watcher: Watcher,
+}
+
+impl Follower {
+    /// Attaches to what the targets mean now, and watches for what they will mean. `None` without targets.
+    ///
+    /// # Errors
+    /// When a target is wrong or there can be no thread. What cannot be found or attached to is no error, for it may come.
+    pub(super) fn start(capture: &mut Capture, targets: &[Functions]) -> Result<Option<Self>> {
+        if targets.is_empty() {
+            return Ok(None);
+        }
+        let mut plan = Plan::new(targets)
+            .map_err(|(index, key, reason)| anyhow!("[[functions]] {}, {key}: {reason}", index + 1))?;
+        let change = plan.refresh(Instant::now());
+        for report in plan.reports() {
+            let target = report.target.label();
+            match (report.file, report.selection) {
+                (Some(file), Some(selection)) => {
+                    let file = file.display();
+                    if let Some(trouble) = &selection.trouble {
+                        tracing::warn!("nothing to follow in {file} for {target}: {trouble}");
+                    }
+                    if selection.beyond > 0 {
+                        let beyond = selection.beyond;
+                        tracing::warn!(
+                            "{beyond} functions of {file} are beyond max_functions and not followed"
+                        );
+                    }
+                }
+                _ => tracing::info!("no file for {target} is there or runs now; it is looked for again"),
+            }
+        }
+        apply(capture, &change);
+        let watcher =
+            Watcher::start(plan).context("failed to start the thread that watches for functions")?;
+        Ok(Some(Self { watcher }))
+    }
+
+    /// Attaches and detaches what has changed, and detaches what costs too much.
+    pub(super) fn look(&self, capture: &mut Capture) {
+        while let Some(change) = self.watcher.next_change() {
+            apply(capture, &change);
+        }
+        for tripped in capture.break_circuits() {
+            tracing::warn!(
+                "{} was called {} times a second, more than its budget: it is not followed for {} s",
+                tripped.function,
+                tripped.rate,
+                tripped.pause.as_secs()
+            );
+        }
+    }
+}
+
+fn apply(capture: &mut Capture, change: &Change) {
+    let Attachment { attached, detached, refused, refusals } = capture.follow(change);
+    if attached + detached > 0 {
+        tracing::info!("functions: {attached} points attached, {detached} detached");
+    }
+    for (function, reason) in refused.iter().take(NAMED) {
+        tracing::warn!("{function} cannot be followed: {reason}");
+    }
+    if refusals > NAMED {
+        tracing::warn!("{} more points could not be attached to", refusals - NAMED);
+    }
+}
