@@ -17,6 +17,7 @@ mod pca;
 mod roc;
 mod scores;
 mod transitions;
+mod trees;
 mod unusual;
 mod volumes;
 
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use gait_common::model::Model;
+use gait_common::tree::TreesData;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::ingest::Format;
@@ -84,6 +86,12 @@ pub fn render(trained: &Trained, about: &About) -> Result<String> {
     let volumes = volumes::count(trained);
     let scores = crate::score::scores(&trained.corpus, &model);
     let view = View { trained, about, model: &model, volumes: &volumes, scores: &scores };
+    if trained.corpus.sessions.is_empty() {
+        // Nothing but spans: there is nothing to say of sessions.
+        let sections: Vec<Section> =
+            [Some(input::section(&view)), trees::section(&view)].into_iter().flatten().collect();
+        return Ok(page(&view, &sections).into_string());
+    }
     let sections: Vec<Section> = [
         Some(input::section(&view)),
         activity::section(&view),
@@ -91,6 +99,7 @@ pub fn render(trained: &Trained, about: &About) -> Result<String> {
         Some(patterns::section(&view)),
         Some(transitions::section(&view)),
         groups::section(&view),
+        trees::section(&view),
         Some(scores::section(&view)),
         roc::section(&view),
         Some(unusual::section(&view)),
@@ -152,13 +161,23 @@ fn head(view: &View<'_>) -> Markup {
                 code { (shown(&view.about.model.display().to_string())) } " · fingerprint "
                 code { (view.about.fingerprint) } " · seed " (meta.seed)
             }
-            dl class="tiles" {
-                (tile("Calls", &count(meta.calls), &if span > 0 { format!("in {}", duration(span)) } else { "in ready-made sequences".to_owned() }))
-                (tile("Sessions", &count(meta.sessions), &format!("{} calls each on average", plain(mean(meta.calls, meta.sessions)))))
-                (tile("Callers", &count(meta.callers), &format!("{} sessions each on average", plain(mean(meta.sessions, meta.callers)))))
-                (tile("Interfaces", &count(view.model.interfaces.len() as u64 - 1), "names for what was called"))
-                (tile("Threshold", &plain(view.model.threshold()), &format!("for {} false alarms", percent(view.false_alarm_rate()))))
-                (tile("Would be reported", &count(flagged as u64), &format!("of these {} sessions", count(meta.sessions))))
+            @if view.trained.corpus.sessions.is_empty() {
+                @let trees = view.model.trees().map(|trees| trees.data());
+                @let number = |of: &dyn Fn(&TreesData) -> usize| count(trees.map_or(0, of) as u64);
+                dl class="tiles" {
+                    (tile("Call trees", &number(&|trees| trees.trees.len()), "different ones"))
+                    (tile("Roots", &number(&|trees| trees.scopes.len()), "where they begin"))
+                    (tile("Functions", &number(&|trees| trees.functions.len()), "or operations of services"))
+                }
+            } @else {
+                dl class="tiles" {
+                    (tile("Calls", &count(meta.calls), &if span > 0 { format!("in {}", duration(span)) } else { "in ready-made sequences".to_owned() }))
+                    (tile("Sessions", &count(meta.sessions), &format!("{} calls each on average", plain(mean(meta.calls, meta.sessions)))))
+                    (tile("Callers", &count(meta.callers), &format!("{} sessions each on average", plain(mean(meta.sessions, meta.callers)))))
+                    (tile("Interfaces", &count(view.model.interfaces.len() as u64 - 1), "names for what was called"))
+                    (tile("Threshold", &plain(view.model.threshold()), &format!("for {} false alarms", percent(view.false_alarm_rate()))))
+                    (tile("Would be reported", &count(flagged as u64), &format!("of these {} sessions", count(meta.sessions))))
+                }
             }
         }
     }
