@@ -28,9 +28,12 @@
 //! | `peer` | text | the other end's address; empty when unknown |
 //! | `cgroup` | int64 | the process's cgroup id; 0 when unknown |
 //!
+//! Beside the calls lie the tables of call trees, see [`trees`].
+//!
 //! The pipeline sees whole microseconds too ([`whole_micros`]), so that a replay equals what was seen live.
 
 mod rows;
+pub mod trees;
 mod view;
 
 use std::sync::Arc;

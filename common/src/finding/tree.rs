@@ -20,6 +20,9 @@ pub struct TreeFinding {
     pub source: String,
     /// The interface that the trees served; empty where it is not known, or where it is about all of them.
     pub interface: String,
+    /// How the trees were tied to the interface's requests.
+    #[serde(default)]
+    pub tie: Tie,
     /// The function at the root.
     pub root: String,
     /// The tree's code, 16 hexadecimal digits.
@@ -42,6 +45,35 @@ pub struct TreeFinding {
     pub tree: Vec<TreeLine>,
     /// Lines of the tree that are not shown.
     pub more_lines: u32,
+}
+
+/// How a tree was tied to the request that it served, the least sure way first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tie {
+    /// It was not: the finding is about all trees of the root.
+    #[default]
+    None,
+    /// By the thread that sent the response: nearly always right.
+    Sender,
+    /// By the thread that received the request: exact.
+    Thread,
+}
+
+impl Tie {
+    /// Its stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Sender => "sender",
+            Self::Thread => "thread",
+        }
+    }
+
+    /// The tie of a name; `None` for anything unknown.
+    pub fn of(name: &str) -> Self {
+        [Self::Thread, Self::Sender].into_iter().find(|tie| tie.name() == name).unwrap_or_default()
+    }
 }
 
 /// How often a tree ran, failed and how long it took.

@@ -107,19 +107,19 @@ impl Rows {
 
 /// A column of texts: all of them one after the other, and where each ends.
 #[derive(Debug, Default)]
-struct Texts {
+pub(super) struct Texts {
     text: Vec<u8>,
     ends: Vec<i32>,
 }
 
 impl Texts {
-    fn push(&mut self, text: &str) {
+    pub(super) fn push(&mut self, text: &str) {
         self.text.extend_from_slice(text.as_bytes());
         // Past 2 GiB the ends no longer ascend, which `finish` refuses.
         self.ends.push(self.text.len() as i32);
     }
 
-    fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+    pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let text = take(&mut self.text);
         let mut offsets = Vec::with_capacity(self.ends.len() + 1);
         offsets.push(0);
@@ -158,15 +158,15 @@ impl<T: Copy + PartialEq> Written<T> {
 }
 
 /// Takes a column's values, and leaves room for as many.
-fn take<T>(column: &mut Vec<T>) -> Vec<T> {
+pub(super) fn take<T>(column: &mut Vec<T>) -> Vec<T> {
     let room = Vec::with_capacity(column.len());
     std::mem::replace(column, room)
 }
 
-fn numbers<T: ArrowPrimitiveType>(column: &mut Vec<T::Native>) -> ArrayRef {
+pub(super) fn numbers<T: ArrowPrimitiveType>(column: &mut Vec<T::Native>) -> ArrayRef {
     Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(take(column)), None))
 }
 
-fn int64(value: u64) -> i64 {
+pub(super) fn int64(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

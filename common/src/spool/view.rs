@@ -123,26 +123,26 @@ impl<'a> Calls<'a> {
     }
 }
 
-fn nanos(micros: i64) -> u64 {
+pub(super) fn nanos(micros: i64) -> u64 {
     u64::try_from(micros).unwrap_or(0).saturating_mul(1000)
 }
 
-fn find<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a dyn Array, BadSpool> {
+pub(super) fn find<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a dyn Array, BadSpool> {
     batch.column_by_name(name).map(|column| &**column).ok_or(BadSpool::Missing(name))
 }
 
-fn primitive<'a, T: ArrowPrimitiveType>(
+pub(super) fn primitive<'a, T: ArrowPrimitiveType>(
     batch: &'a RecordBatch,
     name: &'static str,
 ) -> Result<&'a arrow_array::PrimitiveArray<T>, BadSpool> {
     find(batch, name)?.as_primitive_opt().ok_or(BadSpool::Type(name))
 }
 
-fn text<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a StringArray, BadSpool> {
+pub(super) fn text<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a StringArray, BadSpool> {
     find(batch, name)?.as_string_opt().ok_or(BadSpool::Type(name))
 }
 
-fn boolean<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a BooleanArray, BadSpool> {
+pub(super) fn boolean<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a BooleanArray, BadSpool> {
     find(batch, name)?.as_boolean_opt().ok_or(BadSpool::Type(name))
 }
 

@@ -1,6 +1,6 @@
 //! From a test that passed its limit to a finding that a person can follow.
 
-use crate::finding::{Mark, NearestTree, TreeFigures, TreeFinding, TreeLine};
+use crate::finding::{Mark, NearestTree, Tie, TreeFigures, TreeFinding, TreeLine};
 use crate::tree::model::LEVELS;
 use crate::tree::{
     Cell, CodeData, Edit, FunctionId, Node, Novelty, ScopeData, Shapes, Tally, Tree, TreeKind, Trees,
@@ -79,6 +79,7 @@ impl Explain<'_> {
             window_start: window,
             source: source.to_string(),
             interface: interface.to_string(),
+            tie: Tie::None,
             root: self.name(root),
             code: code_text(case.code),
             novelty: case.novelty,
