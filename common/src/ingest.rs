@@ -24,6 +24,7 @@ pub mod sequences;
 pub mod spans;
 mod spans_csv;
 mod spool;
+mod spool_trees;
 pub mod time;
 pub mod traces;
 
@@ -41,6 +42,7 @@ pub use malformed::Malformed;
 pub use report::{ReadReport, Sample};
 pub use scratch::Scratch;
 pub use sequences::Tokens;
+pub use spool_trees::{TreesRead, read_spooled_trees};
 
 use input::Source;
 use lines::{Line, Lines};

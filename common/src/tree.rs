@@ -4,13 +4,15 @@
 //! by the kernel's coder, which sends codes and sends a tree once, or by a reader of distributed traces, which has both.
 //! [`TreeStats`] counts per window of time how often each code ran, failed, and how long it took.
 //!
-//! Read in this order: [`Tree`], [`Observed`], [`TreeStats`] (`stats`), [`Sketch`] (`sketch`).
+//! [`learn`] makes of them what a model knows ([`Trees`]), and [`TreeDetector`] judges windows by it; [`TreePipeline`] is the
+//! whole chain. How a tree differs from another is in `diff`, the tests are in `rate` and `pace`.
 
 mod detect;
 mod diff;
 mod learn;
 mod model;
 mod pace;
+mod pipeline;
 mod rate;
 mod shapes;
 mod sketch;
@@ -24,6 +26,7 @@ pub use model::{
     code_text,
 };
 pub use pace::Pace;
+pub use pipeline::{Served, TreePipeline};
 pub use rate::{Rate, Watch, evidence, temper};
 pub use shapes::{MAX_NAME, MAX_NAMES, MAX_SHAPES, Shape, Shapes};
 pub use sketch::{BUCKETS, BadSketch, Sketch, bucket, greatest, least};
