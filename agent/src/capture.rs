@@ -54,6 +54,8 @@ pub struct Capture {
     trees: Option<Trees>,
     /// Records that left the kernel by no ring.
     swept: u64,
+    /// No record waits for a tree any more.
+    stopping: bool,
 }
 
 /// Who an exchange belongs to.
@@ -75,7 +77,16 @@ impl Capture {
         kernel.attach(&cgroup, &mut features)?;
         let trees = options.trees.as_ref().map(|trees| kernel.trees(trees)).transpose()?;
         let namer = Namer { processes: Processes::new(options), sock_diag: SockDiag::new() };
-        Ok(Self { kernel, rings, features, namer, early: Vec::new().into_iter(), trees, swept: 0 })
+        Ok(Self {
+            kernel,
+            rings,
+            features,
+            namer,
+            early: Vec::new().into_iter(),
+            trees,
+            swept: 0,
+            stopping: false,
+        })
     }
 
     /// Sends a request to the agent itself and waits until every hook has seen it. It is not reported as an exchange.
@@ -136,7 +147,7 @@ impl Capture {
         let mut drained = Drained::default();
         let clock = Clock::now();
         let now = Instant::now();
-        let Self { rings, namer, early, trees, swept, .. } = self;
+        let Self { rings, namer, early, trees, swept, stopping, .. } = self;
         for kept in early.by_ref().take(limit) {
             namer.hand_over((&kept.record, &kept.head, &kept.trees), clock, now, &mut drained, each);
         }
@@ -145,7 +156,7 @@ impl Capture {
                 namer.hand_over((record, head, trees), clock, now, &mut drained, each);
             }) {
                 if let Some(trees) = trees {
-                    trees.sweep(now, limit == NO_LIMIT, &mut |kept| {
+                    trees.sweep(now, *stopping, &mut |kept| {
                         *swept += 1;
                         namer.hand_over(
                             (&kept.record, &kept.head, &kept.trees),
@@ -231,6 +242,7 @@ impl Capture {
     pub fn stop(mut self, each: &mut dyn FnMut(Exchange<'_>)) -> Result<(Drained, Counters), CaptureError> {
         self.unfollow();
         self.kernel.detach()?;
+        self.stopping = true;
         let drained = self.drain(NO_LIMIT, each);
         Ok((drained, self.counters()?))
     }

@@ -3,6 +3,7 @@
 mod bounds;
 mod followed;
 mod nginx;
+mod places;
 mod postgres;
 mod programs;
 mod python;

@@ -31,6 +31,7 @@ pub(crate) struct Seen {
     pub(crate) peer: std::net::SocketAddr,
     pub(crate) request_ns: u64,
     pub(crate) response_ns: u64,
+    pub(crate) trees: Vec<gait_common::wire::tree::Entry>,
 }
 
 /// A capture of some ports, and what it has seen.
@@ -126,5 +127,6 @@ fn keep(exchange: &Exchange<'_>) -> Seen {
         peer: exchange.peer,
         request_ns: exchange.request_ns,
         response_ns: exchange.response_ns,
+        trees: exchange.trees.to_vec(),
     }
 }

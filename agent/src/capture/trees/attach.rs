@@ -78,6 +78,9 @@ pub(super) struct Breaker {
     off: BTreeMap<u64, Instant>,
 }
 
+/// Links that are closed at a time.
+const CLOSERS: usize = 64;
+
 /// How often rates are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -112,12 +115,10 @@ impl Attachments {
 
     /// Detaches from everything, entries first.
     pub(super) fn detach(&mut self) {
-        for enters in [true, false] {
-            self.attached
-                .values_mut()
-                .filter(|on| on.point.key.kind.enters() == enters)
-                .for_each(|on| on.link = None);
-        }
+        let mut links: Vec<(Kind, OwnedFd)> =
+            self.attached.values_mut().filter_map(|on| Some((on.point.key.kind, on.link.take()?))).collect();
+        links.sort_by_key(|(kind, _)| !kind.enters());
+        close(links.into_iter().map(|(_, link)| link).collect());
         self.attached.clear();
     }
 
@@ -228,6 +229,12 @@ impl Attachments {
     }
 }
 
+impl Drop for Attachments {
+    fn drop(&mut self) {
+        self.detach();
+    }
+}
+
 impl Breaker {
     pub(super) fn new(budget: u64, pause: Duration) -> Self {
         Self { budget, pause, looked: None, off: BTreeMap::new() }
@@ -304,6 +311,23 @@ impl Breaker {
     pub(super) fn off(&self) -> usize {
         self.off.len()
     }
+}
+
+/// Detaches. The kernel waits for a tenth of a second with each, so this is done for many at a time.
+fn close(links: Vec<OwnedFd>) {
+    let links = std::sync::Mutex::new(links.into_iter());
+    let next = || links.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+    std::thread::scope(|scope| {
+        for _ in 0..CLOSERS {
+            let Some(link) = next() else { break };
+            scope.spawn(|| {
+                drop(link);
+                while let Some(link) = next() {
+                    drop(link);
+                }
+            });
+        }
+    });
 }
 
 fn place(from: &UsdtPlace) -> point::Place {
