@@ -61,7 +61,7 @@ pub(crate) fn packet(ctx: &SkBuffContext, direction: u32) {
 
 /// Looks at a segment of a connection of which nothing is known; non-zero if it is HTTP and to be followed.
 ///
-/// A function of its own for the same reason as [`gait_step`].
+/// A function of its own, which the verifier looks at once.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn gait_detect(skb: *mut __sk_buff, direction: u32) -> u32 {
@@ -216,16 +216,17 @@ fn place(http: &mut Http<'_>, segment: &Segment, direction: u32) -> bool {
 #[inline(always)]
 fn read(http: &Http<'_>, direction: u32) {
     for _ in 0..SCANS {
-        let event = gait_step(http.ctx.skb.skb, direction);
-        if event == event::START {
-            gait_start(http.ctx.skb.skb, direction);
-        }
+        let event = if http.stream().between() {
+            gait_meet(http.ctx.skb.skb, http.connection, direction)
+        } else {
+            gait_read(http.ctx.skb.skb, http.connection, direction)
+        };
         if event != event::END {
             continue;
         }
         // SAFETY: the kernel frees the value no sooner than the program has ended.
         let stashed = direction == INGRESS && unsafe { (*http.connection).stashed } != 0;
-        if !stashed || gait_unstash(http.ctx.skb.skb) == 0 {
+        if !stashed || gait_unstash(http.ctx.skb.skb, http.connection) == 0 {
             return;
         }
     }
@@ -234,37 +235,33 @@ fn read(http: &Http<'_>, direction: u32) {
     }
 }
 
-/// Reads the announced segment of the packet's connection up to the next event, and deals with that unless it is a
-/// message's start; says which it was.
+/// Looks for a message that begins in the announced segment of the packet's connection, and deals with its start.
 ///
-/// A function of its own, with the context as its only pointer, so that the verifier looks at it once.
+/// A function of its own, which the verifier looks at once. It proves there, too, that a connection passed has its
+/// whole length. Apart from [`gait_read`], because the two together need more stack than a kernel before 6.10 gives.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn gait_step(skb: *mut __sk_buff, direction: u32) -> u32 {
+extern "C" fn gait_meet(skb: *mut __sk_buff, connection: *mut Connection, direction: u32) -> u32 {
     let ctx = SkBuffContext::new(skb);
-    let Some(mut http) = Http::of(&ctx, direction) else { return event::END };
-    let event = http.stream().scan(&mut http);
-    if event == event::START { event } else { http.stream().handle(event, &mut http) }
+    Http::of(&ctx, connection, direction).map_or(event::END, |mut http| http.stream().meet(&mut http))
 }
 
-/// Deals with a message's start.
+/// Reads on inside a message of the announced segment of the packet's connection, up to the next event.
 ///
-/// A function of its own for the same reason as [`gait_step`], and because the two together need more stack than a
-/// kernel before 6.10 gives.
+/// A function of its own for the same reasons as [`gait_meet`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn gait_start(skb: *mut __sk_buff, direction: u32) -> u32 {
+extern "C" fn gait_read(skb: *mut __sk_buff, connection: *mut Connection, direction: u32) -> u32 {
     let ctx = SkBuffContext::new(skb);
-    let Some(mut http) = Http::of(&ctx, direction) else { return event::END };
-    http.stream().handle(event::START, &mut http)
+    Http::of(&ctx, connection, direction).map_or(event::END, |mut http| http.stream().read(&mut http))
 }
 
 /// Announces what waits in the stash of the packet's connection; 0 if nothing does.
 ///
-/// A function of its own for the same reason as [`gait_step`].
+/// A function of its own for the same reasons as [`gait_meet`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn gait_unstash(skb: *mut __sk_buff) -> u32 {
+extern "C" fn gait_unstash(skb: *mut __sk_buff, connection: *mut Connection) -> u32 {
     let ctx = SkBuffContext::new(skb);
-    Http::of(&ctx, INGRESS).map_or(0, |mut http| u32::from(http.unstash()))
+    Http::of(&ctx, connection, INGRESS).map_or(0, |mut http| u32::from(http.unstash()))
 }

@@ -78,6 +78,13 @@ impl Rows {
         self.cgroup.push(int64(extra.cgroup));
     }
 
+    /// Marks the row `at` as the first after a loss.
+    pub fn interrupt(&mut self, at: usize) {
+        if let Some(interrupted) = self.interrupted.get_mut(at) {
+            *interrupted = true;
+        }
+    }
+
     /// Takes the rows out as one batch of the schema.
     ///
     /// # Errors

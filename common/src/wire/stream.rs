@@ -1,12 +1,12 @@
 //! The framing of one direction of an HTTP/1 connection: where each message begins and ends.
 //!
-//! [`Stream::begin`] announces the next bytes in order. [`Stream::scan`] reads them, in small turns (a word of a line, a
-//! header's name, a digit, a whole body), up to the next [`event`], which [`Stream::handle`] deals with; so on, until
-//! the segment is used up. The kernel runs exactly this code over packets, which explains its form: no nested loops,
-//! every index masked just before use, and all that changes from turn to turn kept in memory and read with
-//! `read_volatile`. The verifier knows nothing about a value loaded from a map, so every path of a turn ends in the
-//! same state; a value held in a register would multiply its work. Scanning and handling are two functions because
-//! the verifier looks at each only once that way.
+//! [`Stream::begin`] announces the next bytes in order. [`Stream::meet`] looks for a message where one may begin,
+//! [`Stream::read`] reads on inside it, in small turns (a word of a line, a header's name, a digit, a whole body), each
+//! up to the next [`event`]; so on, until the segment is used up. The kernel runs exactly this code over packets, which
+//! explains its form: no nested loops, every index masked just before use, and all that changes from turn to turn kept
+//! in memory and read with `read_volatile`. The verifier knows nothing about a value loaded from a map, so every path
+//! of a turn ends in the same state; a value held in a register would multiply its work. Meeting and reading are two
+//! functions because the verifier looks at each only once that way.
 //!
 //! Message framing follows RFC 9112 section 6.3. When it cannot be followed (bytes missing, nonsense), the stream is
 //! [`LOST`] and starts again at the next segment that begins like a message.
@@ -339,11 +339,32 @@ impl Stream {
         get!(self.at).wrapping_sub(get!(self.fill).wrapping_sub(get!(self.pos)))
     }
 
-    /// Deals with the event that a scan ended with; gives it back, or `END` where the segment ends with the message.
+    /// Whether the stream is where a message may begin: there [`Self::meet`] reads on, elsewhere [`Self::read`].
     #[inline(always)]
-    pub fn handle(&mut self, event: u32, to: &mut impl Surroundings) -> u32 {
+    #[must_use]
+    pub fn between(&self) -> bool {
+        let state = get!(self.state);
+        state == START || state == UNTIL_CLOSE || state == LOST
+    }
+
+    /// Looks for a message that begins at the next unread byte, and tells of it; the [`event`] says what was there.
+    #[inline(always)]
+    pub fn meet(&mut self, to: &mut impl Surroundings) -> u32 {
+        let event = self.find_start(to);
         match event {
             event::START => self.started(to),
+            event::LOSS => to.lost(),
+            _ => {}
+        }
+        event
+    }
+
+    /// Reads on inside a message to the next [`event`] and deals with it; `END` also where the segment ends with the
+    /// message.
+    #[inline(always)]
+    pub fn read(&mut self, to: &mut impl Surroundings) -> u32 {
+        let event = self.scan(to);
+        match event {
             event::HEAD => {
                 self.head_end(to);
                 if get!(self.state) == START {
@@ -362,6 +383,12 @@ impl Stream {
             _ => {}
         }
         event
+    }
+
+    /// Reads on, wherever the stream is.
+    #[inline]
+    pub fn advance(&mut self, to: &mut impl Surroundings) -> u32 {
+        if self.between() { self.meet(to) } else { self.read(to) }
     }
 
     #[inline(always)]

@@ -58,8 +58,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         stream.begin(next, segment.len() as u64);
         let mut scans = 0;
         loop {
-            let event = stream.scan(&mut host);
-            if event == event::END || stream.handle(event, &mut host) == event::END {
+            if stream.advance(&mut host) == event::END {
                 break;
             }
             scans += 1;

@@ -2,8 +2,8 @@
 
 use super::{
     BAD, BYTES, CARRY, CHUNKED, CODED, CODING, EXTENSION, GUESSED, HAS_LENGTH, IN_CHUNKS, LENGTH, LINE, LOAD,
-    LOST, NAME_BYTES, OPAQUE, PEEK, RESPONSES, SIZE, SKIP, START, START_BYTES, Stream, Surroundings, TRAILER,
-    TURNS, UNTIL_CLOSE, WINDOW, event, get, method, set, status,
+    NAME_BYTES, OPAQUE, PEEK, RESPONSES, SIZE, SKIP, START, START_BYTES, Stream, Surroundings, TRAILER,
+    TURNS, WINDOW, event, get, method, set, status,
 };
 use crate::wire::word;
 
@@ -11,12 +11,12 @@ use crate::wire::word;
 const LOOK: u64 = 64;
 
 impl Stream {
-    /// Reads on to the next [`event`].
+    /// Reads on inside a message to the next [`event`], and at most to the message's end.
     #[inline(always)]
-    pub fn scan(&mut self, to: &mut impl Surroundings) -> u32 {
+    pub(super) fn scan(&mut self, to: &mut impl Surroundings) -> u32 {
         for _ in 0..TURNS {
             let event = self.turn(to);
-            if event != event::MORE {
+            if event != event::MORE || self.between() {
                 return event;
             }
         }
@@ -32,26 +32,15 @@ impl Stream {
         if state == BYTES {
             return self.skip_bytes(have, rest);
         }
-        let guess = state == LOST || state == UNTIL_CLOSE;
-        if state == OPAQUE || (guess && get!(self.at) != 0) {
+        if state == OPAQUE {
             self.forget();
             return event::END;
         }
-        let need = match state {
-            START | LOST | UNTIL_CLOSE => START_BYTES,
-            LINE => NAME_BYTES,
-            _ => 1,
-        };
+        let need = if state == LINE { NAME_BYTES } else { 1 };
         if have < need && rest != 0 {
-            if !self.refill(to) {
-                return self.lose();
-            }
-            if !guess {
-                return event::MORE;
-            }
+            return if self.refill(to) { event::MORE } else { self.lose() };
         }
         let pos = get!(self.pos);
-        let have = get!(self.fill).wrapping_sub(pos);
         if have == 0 {
             if state == PEEK {
                 set!(self.pos = get!(self.mark));
@@ -60,7 +49,6 @@ impl Stream {
             return event::END;
         }
         match state {
-            START | LOST | UNTIL_CLOSE => self.start(state, pos, have, to),
             LENGTH => self.length(pos, have),
             CODING => self.coding(pos),
             SIZE => self.size(pos),
@@ -90,12 +78,23 @@ impl Stream {
         event::MORE
     }
 
-    /// A message begins here, or the boundary is lost.
+    /// Looks for the message that begins here: its event, or that there is none, or that the boundary is lost.
     #[inline(always)]
-    fn start(&mut self, state: u32, pos: u64, have: u64, to: &mut impl Surroundings) -> u32 {
-        let first = self.word_at(pos);
+    pub(super) fn find_start(&mut self, to: &mut impl Surroundings) -> u32 {
+        let state = get!(self.state);
         let guess = state != START;
-        if !guess && (first & 0xff == u64::from(b'\r') || first & 0xff == u64::from(b'\n')) {
+        if guess && get!(self.at) != 0 {
+            self.forget();
+            return event::END;
+        }
+        let have = get!(self.fill).wrapping_sub(get!(self.pos));
+        if have < START_BYTES && get!(self.at) != get!(self.len) && !self.refill(to) {
+            return self.lose();
+        }
+        let pos = get!(self.pos);
+        let have = get!(self.fill).wrapping_sub(pos);
+        let first = self.word_at(pos);
+        if !guess && have != 0 && (first & 0xff == u64::from(b'\r') || first & 0xff == u64::from(b'\n')) {
             set!(self.pos = pos.wrapping_add(1));
             return event::MORE;
         }

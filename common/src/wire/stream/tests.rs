@@ -67,13 +67,8 @@ fn feed_with(host: &mut Host, stream: &mut Stream, segments: &[&[u8]]) -> Vec<To
         stream.begin(next, segment.len() as u64);
         let mut scans = 0;
         loop {
-            match stream.scan(host) {
-                event::END => break,
-                event => {
-                    if stream.handle(event, host) == event::END {
-                        break;
-                    }
-                }
+            if stream.advance(host) == event::END {
+                break;
             }
             scans += 1;
             assert!(scans < 100_000, "a segment is never used up");
@@ -212,11 +207,8 @@ fn a_long_head_needs_no_more_scans_than_a_segment_may_take() {
     let mut host = Host { segment: head.clone(), ..Host::default() };
     stream.begin(0, head.len() as u64);
     for _ in 0..SCANS {
-        match stream.scan(&mut host) {
-            event::END => break,
-            event => {
-                stream.handle(event, &mut host);
-            }
+        if stream.advance(&mut host) == event::END {
+            break;
         }
     }
     assert_eq!(host.told.last(), Some(&Told::Head { total: head.len() as u32 }));
