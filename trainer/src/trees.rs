@@ -15,8 +15,10 @@ use anyhow::{Context, Result, ensure};
 use gait_common::detect::CalibrationData;
 use gait_common::ingest::spans;
 use gait_common::ingest::traces::{Assembler, Counts, Limits, Trace};
-use gait_common::interface::NEW_NAME;
+use gait_common::ingest::{TreesRead, read_spooled_trees};
+use gait_common::interface::{Interfaces, NEW, NEW_NAME};
 use gait_common::model::{Meta, ModelData};
+use gait_common::spool::trees::{TreeRecord, function};
 use gait_common::tree::{Observed, Shape, Shapes, TreeStats, TreesData, learn};
 
 use crate::calibrate::HeldOut;
@@ -63,6 +65,54 @@ impl Gathered {
         ensure!(!self.stats.is_empty(), "there is no call tree to learn from");
         Ok(learn(self.stats.window(), &self.stats.cells(), &self.shapes))
     }
+}
+
+/// Gathers the trees of spools; those that served a request count for its interface too.
+///
+/// # Errors
+/// When a spool cannot be read, or the model's interfaces are not sound.
+pub fn gather_spools(paths: &[String], model: &ModelData) -> Result<(Gathered, TreesRead)> {
+    let interfaces = Interfaces::new(&model.interfaces, model.naming.clone())?;
+    let (mut gathered, mut names, mut scratch) = (Gathered::default(), Shapes::default(), String::new());
+    let Gathered { stats, shapes } = &mut gathered;
+    let read = read_spooled_trees(paths, &mut names, &mut |record| {
+        match record {
+            TreeRecord::Tree(code, shape) => shapes.add(code, shape),
+            TreeRecord::Cell(cell, _) => stats.add(&cell),
+            TreeRecord::Call(tree) => {
+                let named = interfaces.name_call(&tree.call, &mut scratch);
+                let root = function(tree.root, &mut Shapes::new(0));
+                // As in detection: what serves an unknown interface says nothing about any other.
+                if let Some(root) = root.filter(|_| named.id != NEW) {
+                    stats.observe(&Observed {
+                        time: tree.call.start,
+                        source: tree.source,
+                        interface: Some(interfaces.name(named.id)),
+                        root,
+                        code: tree.code,
+                        tree: None,
+                        duration: tree.duration,
+                        failed: tree.failed,
+                    });
+                }
+            }
+        }
+        Ok(())
+    })?;
+    gathered.shapes.merge(&names);
+    Ok((gathered, read))
+}
+
+/// Gives a model that was trained on spools what their trees teach; nothing where they hold none.
+///
+/// # Errors
+/// As [`gather_spools`].
+pub fn add_spooled(model: &mut ModelData, paths: &[String]) -> Result<TreesRead> {
+    let (gathered, read) = gather_spools(paths, model)?;
+    if !gathered.stats.is_empty() {
+        model.trees = Some(gathered.learn()?);
+    }
+    Ok(read)
 }
 
 /// What was read of traces.
@@ -141,4 +191,57 @@ pub fn gather(input: &Input) -> Result<(Gathered, Read)> {
     })?;
     gathered.shapes.merge(&names);
     Ok((gathered, read))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gait_common::ingest::Format;
+    use proptest::prelude::*;
+
+    /// Traces of a gate that calls a shop, one of `kind` ways.
+    fn csv(visits: &[(u64, u8)], first: usize) -> String {
+        let mut out = "trace,span,parent,service,operation,start,duration\n".to_owned();
+        for (number, &(minute, kind)) in visits.iter().enumerate() {
+            let (trace, start) = (first + number, 1_700_000_040_000_000_000 + minute * 60_000_000_000);
+            out.push_str(&format!("{trace},1,,gate,GET /,{start},900\n"));
+            for call in 0..kind {
+                let start = start + u64::from(call) * 100_000;
+                out.push_str(&format!("{trace},{},1,shop,way {call},{start},{kind}0\n", call + 2));
+            }
+        }
+        out
+    }
+
+    fn gathered(text: &str) -> Gathered {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        std::io::Write::write_all(&mut file, text.as_bytes()).expect("a file");
+        let paths = vec![file.path().display().to_string()];
+        gather(&Input::new(paths, Format::SpansCsv, crate::ingest::Options::default())).expect("spans").0
+    }
+
+    fn bytes(gathered: &Gathered) -> Vec<u8> {
+        let trees = Some(gathered.learn().expect("trees"));
+        let data = ModelData { trees, interfaces: vec![NEW_NAME.to_owned()], ..ModelData::default() };
+        gait_common::model::file::write(&data).expect("a model")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        /// Parts are gathered on different hosts and merged as they come.
+        #[test]
+        fn parts_merge_in_any_order_to_the_same_model(visits in proptest::collection::vec((0_u64..5, 0_u8..4), 3..40), cut in any::<prop::sample::Index>()) {
+            let cut = cut.index(visits.len() - 2) + 1;
+            let (a, b) = visits.split_at(cut);
+            let (a, b, whole) = (gathered(&csv(a, 1)), gathered(&csv(b, cut + 1)), gathered(&csv(&visits, 1)));
+            let merged = |x: &Gathered, y: &Gathered| {
+                let mut sum = x.clone();
+                sum.merge(y);
+                bytes(&sum)
+            };
+            prop_assert_eq!(&merged(&a, &b), &bytes(&whole));
+            prop_assert_eq!(merged(&b, &a), bytes(&whole));
+        }
+    }
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use super::learn::LearnArgs;
 use super::store::StoreArgs;
 use super::{InputArgs, note};
+use crate::ingest::Format;
 use crate::report::{self, About};
 use crate::train::{TrainParams, Trained};
 use crate::trees;
@@ -49,7 +50,21 @@ impl TrainArgs {
         }
         ensure!(self.onto.is_none(), "--onto is for spans (--format otlp, jaeger or spans-csv)");
         let input = self.input.repeated(&self.inputs, &params.progress)?;
-        let trained = self.store.train(&input, &params)?;
+        let mut trained = self.store.train(&input, &params)?;
+        if self.input.format == Format::Spool {
+            let read = trees::add_spooled(&mut trained.model, &self.inputs)?;
+            if let Some(known) = &trained.model.trees {
+                note(&format!(
+                    "learned {} call trees of {} roots from {} rows of the spool",
+                    known.trees.len(),
+                    known.scopes.len(),
+                    read.rows
+                ));
+            }
+            if read.refused > 0 {
+                note(&format!("{} rows about call trees could not be used", read.refused));
+            }
+        }
         let fingerprint = crate::model::save(&self.out, &trained.model)?;
         let meta = &trained.model.meta;
         note(&format!("read: {}", trained.report));

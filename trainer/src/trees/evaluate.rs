@@ -10,11 +10,11 @@ use anyhow::{Result, anyhow, ensure};
 use gait_common::call::Nanos;
 use gait_common::ingest::traces::Counts;
 use gait_common::sequence::SECOND;
-use gait_common::tree::{MAX_CELLS, TreeStats, TreesData, WINDOW};
+use gait_common::tree::{MAX_CELLS, TreeKind, TreeStats, TreesData, WINDOW};
 use serde::Serialize;
 
 use super::faults::Fault;
-use super::judge::{Judge, score};
+use super::judge::{Judge, Sign, score};
 use super::rows::Rows;
 use super::{Gathered, blame};
 use crate::corpus::Input;
@@ -91,6 +91,25 @@ pub struct Window {
     pub score: f64,
     /// The most suspect instances, and the evidence that is theirs.
     pub suspects: Vec<(String, f64)>,
+    /// The tests with the strongest evidence.
+    pub reasons: Vec<Reason>,
+}
+
+/// A test that speaks against normality.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Reason {
+    /// The instance that was tested.
+    pub instance: String,
+    /// The function at the root; empty for roots that were never seen.
+    pub root: String,
+    /// What was tested.
+    pub kind: TreeKind,
+    /// So many...
+    pub hits: u64,
+    /// ...of so many.
+    pub trials: u64,
+    /// The evidence (nats).
+    pub evidence: f64,
 }
 
 /// A fault and its windows.
@@ -227,7 +246,18 @@ fn judge(rows: &Rows, time: &Range<Nanos>, judge: &Judge, suspects: usize) -> Wi
         .iter()
         .take(suspects)
         .map(|&(place, evidence)| (rows.names[place as usize].to_string(), evidence));
+    let mut strongest: Vec<&Sign> = signs.iter().filter(|sign| sign.ln_e > 0.0).collect();
+    strongest.sort_by(|a, b| b.ln_e.total_cmp(&a.ln_e));
+    let reasons = strongest.iter().take(suspects).map(|sign| Reason {
+        instance: rows.names[sign.instance as usize].to_string(),
+        root: rows.shapes.name_of(sign.root).unwrap_or_default().to_owned(),
+        kind: sign.kind,
+        hits: sign.hits,
+        trials: sign.trials,
+        evidence: sign.ln_e,
+    });
     Window {
+        reasons: reasons.collect(),
         start: time.start,
         traces: rows.within(time).count(),
         score: score(&signs),

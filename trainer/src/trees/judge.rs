@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use gait_common::call::Nanos;
 use gait_common::tree::{
-    FunctionId, Limits, MAX_CELLS, Rate, TreeDetector, TreeKind, TreeStats, Trees, TreesData, evidence,
+    FunctionId, Limits, MAX_CELLS, Novelty, Rate, ScopeData, TreeDetector, TreeKind, TreeStats, Trees,
+    TreesData, evidence,
 };
 
 use super::Gathered;
@@ -50,8 +51,9 @@ impl Judge {
     ///
     /// # Errors
     /// What is not sound about it.
-    pub fn new(data: TreesData) -> Result<Self, &'static str> {
+    pub fn new(mut data: TreesData) -> Result<Self, &'static str> {
         let unknown_roots = unknown_roots(&data);
+        borrow_novelty(&mut data);
         Ok(Judge { trees: Arc::new(Trees::new(data)?), unknown_roots })
     }
 
@@ -134,4 +136,27 @@ fn unknown_roots(data: &TreesData) -> Rate {
         }
     }
     Rate::learn(std::iter::once((once, all)))
+}
+
+/// Lets roots that were called a few times borrow from all others how often trees are new: what is normal for a root is
+/// drawn from a beta distribution whose mean and spread over roots are learned (empirical Bayes), and what was seen of
+/// the root itself weighs the more, the more it was called.
+fn borrow_novelty(data: &mut TreesData) {
+    for novelty in Novelty::ALL {
+        let novelty = novelty as usize;
+        // The mean is (hits + 1/2) / (calls + 1).
+        let seen = |scope: &ScopeData| {
+            let hits = scope.novel[novelty].mean * (scope.calls as f64 + 1.0) - 0.5;
+            (hits.round().clamp(0.0, scope.calls as f64), scope.calls as f64)
+        };
+        let counts: Vec<(f64, f64)> = data.scopes.iter().map(seen).collect();
+        let all = Rate::learn(counts.iter().map(|&(hits, calls)| (hits as u64, calls as u64)));
+        for (scope, (hits, calls)) in data.scopes.iter_mut().zip(counts) {
+            let own = &mut scope.novel[novelty];
+            let doubt = 1.0 / (calls + 1.0);
+            let left = 1.0 / (calls + 1.0 + all.concentration);
+            own.mean = (hits + all.mean * all.concentration) / (calls + all.concentration);
+            own.concentration = 1.0 / (1.0 / own.concentration - doubt + left).max(f64::EPSILON);
+        }
+    }
 }
