@@ -21,7 +21,7 @@ pub use groups::{
 };
 pub use markov::{BEGIN, Context, END, Gram, MAX_ORDER, Markov, MarkovData, Surprise};
 pub use patterns::{
-    EdgeData, Edit, GraphData, MAX_PATH, Nearest, PathData, Patterns, PatternsData, align, collapse,
+    EdgeData, Edit, GraphData, MAX_PATH, Nearest, PathData, Patterns, PatternsData, align, collapse, spelling,
 };
 pub use relations::{Relation, Relations};
 pub use session::{Detector, SessionState, Verdict};

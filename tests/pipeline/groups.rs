@@ -50,12 +50,14 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let mut rng = Rng::with_seed(11);
     let training = write(dir.path(), "training", usual(&mut rng, &callers, 0..LEARNED));
     let model = path(dir.path(), "roles.gait");
-    let rate = RATE.to_string();
-    let arguments =
-        ["train", "--format", "calls", "--false-alarm-rate", &rate, "--out", &model, text(&training)];
-    trainer(&arguments).good();
+    train(&training, &model);
     World { dir, model, callers }
 });
+
+fn train(log: &Path, model: &str) {
+    let rate = RATE.to_string();
+    trainer(&["train", "--format", "calls", "--false-alarm-rate", &rate, "--out", model, text(log)]).good();
+}
 
 fn callers(kind: &str) -> Vec<Caller> {
     (0..CALLERS).map(|at| (format!("{kind}-{at:04}"), at % ROLES.len())).collect()
@@ -156,24 +158,36 @@ fn a_caller_whose_habits_drift_slowly_is_not() {
     let scored = score("calls", &write(WORLD.dir.path(), "drifters", requests), &WORLD.model);
     assert_eq!(scored.len(), drifters.len() * (DAYS + SETTLED) as usize);
     let settled = &scored[scored.len() - drifters.len() * SETTLED as usize..];
-    assert!(flagged(&scored) <= 3.0 * RATE, "{} of a drifter's sessions are flagged", flagged(&scored));
-    assert!(flagged(settled) <= 3.0 * RATE, "{} of them once it has drifted", flagged(settled));
+    assert!(flagged(&scored) <= 2.0 * RATE, "{} of a drifter's sessions are flagged", flagged(&scored));
+    assert!(flagged(settled) <= 2.0 * RATE, "{} of them once it has drifted", flagged(settled));
 }
 
+/// Over several populations, since what one of them is flagged for hangs on the some sixty oddest sessions it was trained
+/// with.
 #[test]
 fn false_alarms_are_as_frequent_as_stated() {
     const DAYS: u64 = 20;
-    let mut rng = Rng::with_seed(14);
-    let judge = |rng: &mut Rng, kind| {
-        let requests = usual(rng, &callers(kind), JUDGED..JUDGED + DAYS);
-        flagged(&score("calls", &write(WORLD.dir.path(), kind, requests), &WORLD.model))
+    let rates = |seed: u64| {
+        let mut rng = Rng::with_seed(seed);
+        let dir = tempfile::tempdir().expect("a directory");
+        let training = write(dir.path(), "training", usual(&mut rng, &callers("known"), 0..LEARNED));
+        let model = path(dir.path(), "roles.gait");
+        train(&training, &model);
+        ["known", "new"].map(|kind| {
+            let requests = usual(&mut rng, &callers(kind), JUDGED..JUDGED + DAYS);
+            flagged(&score("calls", &write(dir.path(), kind, requests), &model)) / RATE
+        })
     };
-    let (known, new) = (judge(&mut rng, "known"), judge(&mut rng, "new"));
-    for rate in [known, new] {
-        assert!(
-            (RATE / 1.5..=1.5 * RATE).contains(&rate),
-            "{rate} of normal sessions are flagged, {RATE} are stated"
-        );
+    let seeds = [14, 15, 16, 17];
+    let of_seeds: Vec<[f64; 2]> = std::thread::scope(|scope| {
+        let running: Vec<_> = seeds.iter().map(|&seed| scope.spawn(move || rates(seed))).collect();
+        running.into_iter().map(|one| one.join().expect("a rate")).collect()
+    });
+    for kind in 0..2 {
+        let of_kind = || of_seeds.iter().map(move |rates| rates[kind]);
+        let mean = of_kind().sum::<f64>() / of_seeds.len() as f64;
+        assert!((1.0 / 1.5..=1.5).contains(&mean), "flagged per stated rate, known and new: {of_seeds:?}");
+        assert!(of_kind().all(|rate| (0.5..=2.0).contains(&rate)), "known and new: {of_seeds:?}");
     }
 }
 

@@ -87,8 +87,9 @@ proptest! {
     /// More evidence must never make a session less suspicious, at any amount.
     #[test]
     fn a_tail_never_falls(sample in vec(prop_oneof![Just(0.0_f32), 0.0..1.0_f32, 0.0..1e6_f32], 0..300),
-                          amounts in vec(0.0..2e6_f32, 2..50), least in 0.01..2.0_f32) {
-        let tail = Tail::fit(&sample, least);
+                          amounts in vec(0.0..2e6_f32, 2..50), least in 0.01..2.0_f32,
+                          tolerance in 0.0..1.0_f32) {
+        let tail = Tail::fit(&sample, least, tolerance);
         let mut amounts = amounts;
         amounts.extend(&sample);
         amounts.sort_unstable_by(f32::total_cmp);

@@ -1,6 +1,8 @@
 //! Calibration: from what held-out sessions showed to tails and a threshold.
 
-use gait_common::detect::{CalibrationData, Detector, Evidence, Habits, Part, SessionState, Tail};
+use std::collections::BTreeMap;
+
+use gait_common::detect::{CalibrationData, Detector, Evidence, Habit, Habits, Part, SessionState, Tail};
 use gait_common::model::Model;
 
 use crate::corpus::Corpus;
@@ -9,8 +11,11 @@ use crate::corpus::Corpus;
 const LEAST_SCALE: [f32; Part::ALL.len()] = [1.0, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0, 0.05, 0.1, 1.0];
 /// The same for the score.
 const LEAST_SCORE_SCALE: f32 = 0.5;
-/// The share of the smallest difference that shows nothing at all.
-const NOTHING: f32 = 0.1;
+/// The share of the smallest difference that shows nothing at all: models of other folds count a few sessions more or less,
+/// and the same behaviour gets amounts that differ by as much.
+const NOTHING: f32 = 0.4;
+/// Sessions of a caller that its habits are made of, at most: what is older has faded.
+const RECALLED: usize = 256;
 
 /// A held-out session as a model of the others sees it.
 pub struct Judged {
@@ -27,9 +32,37 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// Judges a session by a model that is not calibrated yet. A caller's sessions come in their order; each adds to its
-    /// habits.
-    pub fn new(corpus: &Corpus, session: usize, fold: usize, model: &Model, habits: &mut Habits) -> Self {
+    /// Judges the sessions of a fold by a model of the others that is not calibrated yet, each by the habits that its
+    /// caller's other sessions show, the ones before it last: as much is known of a caller who comes again when training is
+    /// over. Judged as they come, most sessions would be of callers of whom little is known.
+    pub fn of_fold(corpus: &Corpus, held_out: &[usize], fold: usize, model: &Model) -> Vec<Self> {
+        let detector = Detector::new(model);
+        let mut shown: BTreeMap<u32, Vec<(usize, Habit)>> = BTreeMap::new();
+        if model.groups().is_some() {
+            let (mut habits, mut state) = (Habits::default(), SessionState::default());
+            for &at in held_out {
+                let session = &corpus.sessions[at];
+                state.reset();
+                detector.begin(&mut state, &corpus.callers[session.caller as usize], &habits);
+                corpus.operations(session).for_each(|operation| detector.observe(&mut state, operation));
+                let added = detector.learn(&mut state, &mut habits);
+                shown.entry(session.caller).or_default().push((at, added));
+            }
+        }
+        let judge = |&at: &usize| {
+            let caller = corpus.sessions[at].caller;
+            let (mut habits, shown) = (Habits::default(), shown.get(&caller).map_or(&[][..], |shown| shown));
+            let (before, from) = shown.split_at(shown.partition_point(|(other, _)| *other < at));
+            let others = from.iter().skip(1).chain(before);
+            for (_, steps) in others.skip(shown.len().saturating_sub(1 + RECALLED)) {
+                detector.recall(&corpus.callers[caller as usize], steps, &mut habits);
+            }
+            Self::new(corpus, at, fold, model, &habits)
+        };
+        held_out.iter().map(judge).collect()
+    }
+
+    fn new(corpus: &Corpus, session: usize, fold: usize, model: &Model, habits: &Habits) -> Self {
         let detector = Detector::new(model);
         let mut state = SessionState::default();
         detector.begin(&mut state, &corpus.callers[corpus.sessions[session].caller as usize], habits);
@@ -42,7 +75,6 @@ impl Judged {
             detector.end(&mut state);
             surprise.push(state.surprise());
         }
-        detector.learn(&mut state, habits);
         let witness = corpus.witness(&corpus.sessions[session]);
         Self { session, fold, witness, evidence: state.evidence(), group: state.group(), surprise }
     }
@@ -87,7 +119,8 @@ pub fn calibrate(judged: &[Judged], false_alarm_rate: f64) -> (CalibrationData, 
             .map(|part| {
                 let amounts = judged.iter().zip(&evidence).filter(|(judged, _)| chosen(judged));
                 let sample = amounts.map(|(judged, evidence)| (judged.witness, evidence.get(part)));
-                Tail::fit(&agreed(sample.collect()), LEAST_SCALE[part as usize])
+                let least = LEAST_SCALE[part as usize];
+                Tail::fit(&agreed(sample.collect()), least, NOTHING * least)
             })
             .to_vec(),
         false_alarm_rate,
@@ -100,29 +133,16 @@ pub fn calibrate(judged: &[Judged], false_alarm_rate: f64) -> (CalibrationData, 
         let others = fit(&|judged| judged.fold != fold);
         for ((score, judged), evidence) in scores.iter_mut().zip(judged).zip(&evidence) {
             if judged.fold == fold {
-                *score = others.score(&within(evidence, &others)) as f32;
+                *score = others.score(evidence) as f32;
             }
         }
     }
     let mut data = fit(&|_| true);
-    data.score = Tail::fit(&scores, LEAST_SCORE_SCALE);
+    data.score = Tail::fit(&scores, LEAST_SCORE_SCALE, 0.0);
     data.threshold =
         f64::from(Tail::quantile(&scores, false_alarm_rate, LEAST_SCORE_SCALE)).max(f64::MIN_POSITIVE);
     let sessions = judged.iter().map(|judged| judged.session).collect();
     (data, HeldOut { sessions, evidence, scores })
-}
-
-/// The evidence, where amounts that exceed everything in the tails by next to nothing do not exceed it. Models of other
-/// folds count one session more or less; the same behaviour gets another amount by that, which shows nothing.
-fn within(evidence: &Evidence, calibration: &CalibrationData) -> Evidence {
-    let mut evidence = *evidence;
-    for ((amount, tail), least) in evidence.0.iter_mut().zip(&calibration.tails).zip(LEAST_SCALE) {
-        let largest = tail.largest();
-        if *amount > largest && *amount < largest + NOTHING * least {
-            *amount = largest;
-        }
-    }
-    evidence
 }
 
 /// The amounts, none above what two witnesses reach: how far a single caller went says nothing about how far normal ones

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use gait_common::detect::{EdgeData, GraphData, MAX_PATH, PathData, PatternsData, collapse};
+use gait_common::detect::{EdgeData, GraphData, MAX_PATH, PathData, PatternsData, collapse, spelling};
 use gait_common::interface::InterfaceId;
 
 use crate::mine::{self, Database, Keep, Params, Support};
@@ -31,14 +31,26 @@ const MAX_MINED: usize = 2048;
 const MAX_LENGTH: usize = 16;
 /// Most patterns mined at once per entry, before the best are chosen.
 const MAX_PATTERNS: usize = 4096;
+/// Ways that are chosen from, at most: those of most weight.
+const MAX_CHOICE: usize = 512;
+/// Sessions that ways are chosen by, at most.
+const MAX_COMPARED: usize = 512;
 /// So many times more patterns than are kept are plenty to choose from.
 const PLENTY: usize = 4;
 
-/// The pattern graphs of sessions.
+/// By entry, the support down to which patterns were mined, as a share of its sessions.
+pub type Levels = BTreeMap<InterfaceId, f64>;
+
+/// The pattern graphs of sessions, and how far down was mined. With the levels of other graphs these are made like those:
+/// from much the same sessions come much the same ways, where a search of its own may stop at another level.
 ///
 /// # Errors
 /// When the parameters make no sense.
-pub fn build<S>(sessions: impl Iterator<Item = S>, params: &PatternParams) -> Result<PatternsData>
+pub fn build<S>(
+    sessions: impl Iterator<Item = S>,
+    params: &PatternParams,
+    like: Option<&Levels>,
+) -> Result<(PatternsData, Levels)>
 where
     S: Iterator<Item = InterfaceId>,
 {
@@ -57,8 +69,14 @@ where
             begun.sessions.push(ways);
         }
     }
-    let graphs = by_entry.into_iter().map(|(entry, begun)| graph(entry, begun, params));
-    Ok(PatternsData { cosine_share: params.cosine_share, graphs: graphs.collect::<Result<_>>()? })
+    let (mut graphs, mut levels) = (Vec::with_capacity(by_entry.len()), Levels::new());
+    for (entry, begun) in by_entry {
+        let (graph, level) =
+            graph(entry, begun, params, like.and_then(|levels| levels.get(&entry)).copied())?;
+        graphs.push(graph);
+        levels.insert(entry, level);
+    }
+    Ok((PatternsData { cosine_share: params.cosine_share, graphs }, levels))
 }
 
 /// What began at one interface.
@@ -70,7 +88,12 @@ struct Begun {
     edges: BTreeMap<(InterfaceId, InterfaceId), f64>,
 }
 
-fn graph(entry: InterfaceId, begun: Begun, params: &PatternParams) -> Result<GraphData> {
+fn graph(
+    entry: InterfaceId,
+    begun: Begun,
+    params: &PatternParams,
+    level: Option<f64>,
+) -> Result<(GraphData, f64)> {
     let Begun { sessions, edges } = begun;
     let stride = sessions.len().div_ceil(MAX_MINED);
     let mut database = Database::new();
@@ -78,7 +101,7 @@ fn graph(entry: InterfaceId, begun: Begun, params: &PatternParams) -> Result<Gra
     let least = |share: f64| (share * database.len() as f64).ceil().max(2.0) as u32;
     // From frequent to rare, until there are plenty to choose from: where sessions vary much, the rare patterns are
     // too many to mine and none of them would be chosen.
-    let mut share = params.min_support.max(0.4);
+    let mut share = level.unwrap_or_else(|| params.min_support.max(0.4));
     let mined = loop {
         let mined = mine::mine(
             &database,
@@ -91,7 +114,7 @@ fn graph(entry: InterfaceId, begun: Begun, params: &PatternParams) -> Result<Gra
             },
         )?;
         let rarest = least(share) == least(params.min_support);
-        if rarest || !mined.complete || mined.patterns.len() >= PLENTY * params.paths {
+        if rarest || level.is_some() || !mined.complete || mined.patterns.len() >= PLENTY * params.paths {
             break mined;
         }
         share = (share / 2.0).max(params.min_support);
@@ -115,9 +138,39 @@ fn graph(entry: InterfaceId, begun: Begun, params: &PatternParams) -> Result<Gra
         support.into_iter().map(|(steps, support)| PathData { steps, support }).collect();
     // Long and frequent ways say most; ties go by their steps, so that the result is one.
     paths.sort_by(|a, b| weight(b).cmp(&weight(a)).then_with(|| a.steps.cmp(&b.steps)));
-    paths.truncate(params.paths);
+    let paths = cover(paths, &sessions, params.paths);
     let edges = edges.into_iter().map(|((from, to), weight)| EdgeData { from, to, weight }).collect();
-    Ok(GraphData { entry, support: sessions.len() as u64, paths, edges })
+    Ok((GraphData { entry, support: sessions.len() as u64, paths, edges }, share))
+}
+
+/// Of ways in their order, at most `most` that sessions are nearest to: one after the other the one that brings the sessions
+/// nearest on the whole. By weight alone the ways of one kind of caller would take all places.
+fn cover(mut ways: Vec<PathData>, sessions: &[Vec<InterfaceId>], most: usize) -> Vec<PathData> {
+    if ways.len() <= most {
+        return ways;
+    }
+    ways.truncate(MAX_CHOICE);
+    let stride = sessions.len().div_ceil(MAX_COMPARED).max(1);
+    let alike: Vec<Vec<f64>> =
+        sessions.iter().step_by(stride).map(|session| spelling(session, &ways)).collect();
+    let mut nearest = vec![0.0; alike.len()];
+    let mut chosen = vec![false; ways.len()];
+    for _ in 0..most {
+        let gain = |way: usize| -> f64 {
+            alike.iter().zip(&nearest).map(|(alike, &nearest)| (alike[way] - nearest).max(0.0)).sum()
+        };
+        let left = (0..ways.len()).filter(|&way| !chosen[way]);
+        let best = left.map(|way| (way, gain(way))).reduce(|a, b| if b.1 > a.1 { b } else { a });
+        let Some((way, _)) = best else { break };
+        chosen[way] = true;
+        alike.iter().zip(&mut nearest).for_each(|(alike, nearest)| *nearest = nearest.max(alike[way]));
+    }
+    let mut place = 0;
+    ways.retain(|_| {
+        place += 1;
+        chosen[place - 1]
+    });
+    ways
 }
 
 fn weight(path: &PathData) -> u64 {
@@ -133,8 +186,8 @@ mod tests {
         let mut sessions = vec![vec![1, 2, 2, 2, 3]; 10];
         sessions.extend(vec![vec![1, 3]; 5]);
         sessions.push(vec![7, 8]);
-        let data =
-            build(sessions.into_iter().map(Vec::into_iter), &PatternParams::default()).expect("patterns");
+        let (data, _) = build(sessions.into_iter().map(Vec::into_iter), &PatternParams::default(), None)
+            .expect("patterns");
         let entries: Vec<_> = data.graphs.iter().map(|graph| (graph.entry, graph.support)).collect();
         assert_eq!(entries, [(1, 15), (7, 1)]);
         assert_eq!(data.graphs[1].paths, [], "one session is no pattern");

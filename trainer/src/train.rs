@@ -6,7 +6,7 @@
 
 use anyhow::{Result, ensure};
 use gait_common::call::Nanos;
-use gait_common::detect::{CalibrationData, Habits};
+use gait_common::detect::CalibrationData;
 use gait_common::interface::{InterfaceId, Interfaces, Naming};
 use gait_common::model::{Meta, Model, ModelData};
 use gait_common::sequence::{SECOND, Timing};
@@ -20,7 +20,7 @@ use crate::groups::{self, Distances, GroupsReport};
 use crate::ingest::ReadReport;
 use crate::labels::{self, Labels};
 use crate::markov::Counter;
-use crate::patterns::{self, PatternParams};
+use crate::patterns::{self, Levels, PatternParams};
 use crate::progress::Progress;
 use crate::score;
 use crate::share::{self, Share};
@@ -221,10 +221,10 @@ fn fit(
         .collect();
     let backoff = tune(corpus, &folds, base.interfaces.len() as u32, params.order);
     let all: Vec<usize> = (0..corpus.sessions.len()).collect();
-    let mut model = learn(corpus, base, &all, &backoff, params)?;
+    let (mut model, levels) = learn(corpus, base, &all, &backoff, params, None)?;
     let mut report = groups::learn(corpus, &all, &mut model, params.seed)?;
     params.progress.step();
-    let (mut judged, distances) = cross_judge(corpus, &model, &folds, &backoff, params)?;
+    let (mut judged, distances) = cross_judge(corpus, &model, &levels, &folds, &backoff, params)?;
     if let (Some(data), Some(report)) = (&mut model.groups, &mut report) {
         groups::set_limits(data, report, &distances, &mut judged, params.false_alarm_rate);
     }
@@ -237,6 +237,7 @@ fn fit(
 fn cross_judge(
     corpus: &Corpus,
     all: &ModelData,
+    levels: &Levels,
     folds: &[usize],
     backoff: &[f64],
     params: &TrainParams,
@@ -244,15 +245,13 @@ fn cross_judge(
     let judge_fold = |fold| -> Result<(Vec<Judged>, Distances)> {
         let (held_out, others): (Vec<usize>, Vec<usize>) =
             (0..folds.len()).partition(|&at| folds[at] == fold);
-        let mut data = learn(corpus, all, &others, backoff, params)?;
+        let (mut data, _) = learn(corpus, all, &others, backoff, params, Some(levels))?;
         if let Some(all) = &all.groups {
             groups::learn_like(corpus, &others, &mut data, all)?;
         }
         let model = Model::new(data)?;
         let distances = groups::held_out(corpus, &held_out, &model);
-        let mut habits = Habits::default();
-        let judge = |at| Judged::new(corpus, at, fold, &model, &mut habits);
-        let judged = held_out.into_iter().map(judge).collect();
+        let judged = Judged::of_fold(corpus, &held_out, fold, &model);
         params.progress.step();
         Ok((judged, distances))
     };
@@ -281,30 +280,34 @@ fn tune(corpus: &Corpus, folds: &[usize], interfaces: u32, order: usize) -> Vec<
     counter.tune(&held_out, interfaces)
 }
 
-/// Learns everything but the calibration from the chosen sessions.
+/// Learns everything but the calibration from the chosen sessions; gives the levels of their pattern graphs, too.
 fn learn(
     corpus: &Corpus,
     base: &ModelData,
     chosen: &[usize],
     backoff: &[f64],
     params: &TrainParams,
-) -> Result<ModelData> {
+    like: Option<&Levels>,
+) -> Result<(ModelData, Levels)> {
     let sessions = || chosen.iter().map(|&at| &corpus.sessions[at]);
     // What was not captured whole says nothing about how long or how often.
     let whole = || sessions().filter(|session| !corpus.has_gap(session));
     let mut counter = Counter::new(params.order);
     sessions()
         .for_each(|session| counter.add(marked(corpus, session), session.complete, corpus.witness(session)));
-    Ok(ModelData {
+    let ways = whole().map(|session| corpus.interfaces(session));
+    let (patterns, levels) = patterns::build(ways, &params.patterns, like)?;
+    let model = ModelData {
         markov: counter.finish(backoff.to_vec()),
         counts: counts::count(
             whole().map(|session| (corpus.witness(session), corpus.steps(session))),
             base.interfaces.len(),
         ),
-        patterns: patterns::build(whole().map(|session| corpus.interfaces(session)), &params.patterns)?,
+        patterns,
         groups: None,
         ..base.clone()
-    })
+    };
+    Ok((model, levels))
 }
 
 /// A session's interfaces, each with whether something was lost just before it.

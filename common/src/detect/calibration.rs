@@ -21,7 +21,7 @@ const FURTHER: f64 = 0.1;
 /// The share of a sample from which its tail is extrapolated.
 const TOP: f64 = 0.05;
 /// Members of a sample beyond a quantile that make it sure.
-const ENOUGH: f64 = 25.0;
+const ENOUGH: usize = 20;
 /// Knots kept of a tail.
 const KNOTS: usize = 64;
 /// No part alone counts for more than this.
@@ -40,20 +40,22 @@ pub struct Tail {
 
 impl Tail {
     /// The tail of a sample. `least_scale` is the smallest difference that means something, for statistics that normal
-    /// sessions hardly ever show.
-    pub fn fit(sample: &[f32], least_scale: f32) -> Self {
+    /// sessions hardly ever show. Amounts less than `tolerance` apart are not told apart: each counts as the least that
+    /// it may be. Without that a crowd of sessions which did the same would be spread over its own tail by what the models
+    /// that judged them differ in.
+    pub fn fit(sample: &[f32], least_scale: f32, tolerance: f32) -> Self {
         let mut sorted: Vec<f32> = sample.iter().copied().filter(|x| x.is_finite()).collect();
         sorted.sort_unstable_by(f32::total_cmp);
         let n = sorted.len();
         let mut knots: Vec<(f32, f32)> = Vec::new();
-        for (rank, group) in ranked(&sorted) {
+        for (rank, amount) in ranked(&sorted) {
             // `rank` sessions are below, so n - rank reach this amount.
             let exponent = -(((n - rank) as f64 + 0.5) / (n as f64 + 1.0)).log10() as f32;
-            knots.push((group, exponent.max(0.0)));
+            knots.push((amount, exponent.max(0.0)));
         }
-        let (_, excess) = top(&sorted);
+        let (_, excess) = top(&sorted, ((n as f64 * TOP) as usize).max(1));
         let beyond = (n as f32 + 1.0).log10();
-        Self { knots: thin(knots), beyond, scale: excess.max(least_scale) }
+        Self { knots: widen(&thin(knots), tolerance), beyond, scale: excess.max(least_scale) }
     }
 
     /// `-log10 P(amount >= x)`, not negative.
@@ -69,23 +71,29 @@ impl Tail {
         match (above.checked_sub(1).map(|below| self.knots[below]), self.knots[above]) {
             (None, _) => 0.0,
             (Some((low, from)), (high, to)) => {
-                f64::from(from) + f64::from(to - from) * f64::from((x - low) / (high - low))
+                let between = f64::from(to - from) * f64::from((x - low) / (high - low));
+                // Rounding must not make the tail fall.
+                (f64::from(from) + between).min(f64::from(to))
             }
         }
     }
 
     /// The amount that a share of new sessions reaches. Where the sample has enough that reach it this is an order
-    /// statistic; else it is read off the exponential that fits the top twentieth, since an order statistic would hang on
-    /// the two or three oddest sessions.
+    /// statistic; else it is read off the exponential that fits the largest [`ENOUGH`], since an order statistic would hang
+    /// on the two or three oddest sessions.
     pub fn quantile(sample: &[f32], share: f64, least_scale: f32) -> f32 {
         let mut sorted: Vec<f32> = sample.iter().copied().filter(|x| x.is_finite()).collect();
         sorted.sort_unstable_by(f32::total_cmp);
-        let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
-        if share >= TOP || share * sorted.len() as f64 >= ENOUGH {
-            return sorted[(last as f64 * (1.0 - share)) as usize];
+        if sorted.is_empty() {
+            return 0.0;
         }
-        let (base, excess) = top(&sorted);
-        base + excess.max(least_scale) * (TOP / share).ln() as f32
+        let wanted = share * sorted.len() as f64;
+        if wanted >= ENOUGH as f64 {
+            return reached_by(&sorted, wanted.round() as usize, least_scale);
+        }
+        let (base, excess) = top(&sorted, ENOUGH);
+        let most = ENOUGH.min(sorted.len()) as f64;
+        base + excess.max(least_scale) * (most / wanted).ln() as f32
     }
 
     /// The largest knot whose exponent is at most this; minus infinity when there is none.
@@ -109,12 +117,26 @@ impl Tail {
     }
 }
 
-/// Where the top twentieth of a sorted sample begins, and by how much its members exceed that on average.
-fn top(sorted: &[f32]) -> (f32, f32) {
-    let top = &sorted[((sorted.len() as f64 * (1.0 - TOP)) as usize).min(sorted.len().saturating_sub(1))..];
-    let base = top.first().copied().unwrap_or_default();
+/// The largest amount of a sorted sample below its top `count`, and by how much these exceed it on average.
+fn top(sorted: &[f32], count: usize) -> (f32, f32) {
+    let (rest, top) = sorted.split_at(sorted.len().saturating_sub(count));
+    let base = rest.last().or(top.first()).copied().unwrap_or_default();
     let excess = top.iter().map(|&x| f64::from(x - base)).sum::<f64>() / top.len().max(1) as f64;
     (base, excess as f32)
+}
+
+/// The amount that `count` members of a sorted sample reach. Where many have the same, all of them do or none, whichever is
+/// nearer to that.
+fn reached_by(sorted: &[f32], count: usize, least_scale: f32) -> f32 {
+    let n = sorted.len();
+    let limit = sorted[n - 1 - count.min(n - 1)];
+    let reach = n - sorted.partition_point(|&x| x < limit);
+    let exceed = n - sorted.partition_point(|&x| x <= limit);
+    if reach - count.min(reach) < count.saturating_sub(exceed) {
+        return limit;
+    }
+    let next = sorted.get(n - exceed).copied().filter(|_| exceed > 0);
+    next.map_or(limit + least_scale, |next| f32::midpoint(limit, next))
 }
 
 /// Each different amount of a sorted sample with the number of elements below it.
@@ -139,6 +161,19 @@ fn thin(knots: Vec<(f32, f32)>) -> Vec<(f32, f32)> {
         }
     }
     kept
+}
+
+/// Makes each knot reach further by `tolerance`.
+fn widen(knots: &[(f32, f32)], tolerance: f32) -> Vec<(f32, f32)> {
+    let mut wide: Vec<(f32, f32)> = Vec::with_capacity(2 * knots.len());
+    for &(amount, exponent) in knots {
+        for reach in [amount, amount + tolerance] {
+            if wide.last().is_none_or(|&(before, _)| before < reach) {
+                wide.push((reach, exponent));
+            }
+        }
+    }
+    wide
 }
 
 /// The calibration as it is stored.
@@ -246,27 +281,49 @@ mod tests {
     #[test]
     fn the_exponent_is_the_empirical_tail_and_goes_on_beyond_it() {
         let sample: Vec<f32> = (0..1000).map(|i| i as f32).collect();
-        let tail = Tail::fit(&sample, 0.1);
+        let tail = Tail::fit(&sample, 0.1, 0.0);
         assert!((tail.exponent(900.0) - 1.0).abs() < 0.05, "{}", tail.exponent(900.0));
         assert!((tail.exponent(990.0) - 2.0).abs() < 0.1, "{}", tail.exponent(990.0));
         assert!(tail.exponent(1200.0) > tail.exponent(999.0) + 2.0);
-        // The top twentieth, 950 to 999, exceeds 950 by 24.5 on average.
-        let expected = 950.0 + 24.5 * 50f32.ln();
+        // The largest twenty, 980 to 999, exceed 979 by 10.5 on average.
+        let expected = 979.0 + 10.5 * 20f32.ln();
         assert!((Tail::quantile(&sample, 0.001, 0.1) - expected).abs() < 0.1);
-        assert_eq!(Tail::quantile(&sample, 0.5, 0.1), 499.0);
+        assert_eq!(Tail::quantile(&sample, 0.5, 0.1), 499.5);
         let exponents: Vec<f64> = (0..2000).map(|i| tail.exponent(i as f32)).collect();
         assert!(exponents.is_sorted());
     }
 
     #[test]
     fn what_never_happens_is_surprising_at_once() {
-        let tail = Tail::fit(&[0.0; 500], 0.5);
+        let tail = Tail::fit(&[0.0; 500], 0.5, 0.2);
         assert_eq!(tail.exponent(0.0), 0.0);
         assert!(tail.exponent(1.0) > 3.0, "{}", tail.exponent(1.0));
     }
 
+    /// A crowd that did the same, seen by models that differ a little, stays one crowd.
+    #[test]
+    fn what_is_not_told_apart_counts_alike() {
+        let mut sample = vec![0.0; 900];
+        sample.extend((0..100).map(|at| 4.0 + at as f32 / 500.0));
+        let tail = Tail::fit(&sample, 1.0, 0.4);
+        for x in [4.0, 4.1, 4.2, 4.39] {
+            assert!((tail.exponent(x) - 1.0).abs() < 0.01, "{x}: {}", tail.exponent(x));
+        }
+        assert!(tail.exponent(4.7) > 2.9, "{}", tail.exponent(4.7));
+        let exponents: Vec<f64> = (0..600).map(|i| tail.exponent(i as f32 / 100.0)).collect();
+        assert!(exponents.is_sorted());
+    }
+
+    #[test]
+    fn a_crowd_at_the_quantile_is_taken_whole_or_not_at_all() {
+        let crowd = |n: usize| [vec![0.0; 1000 - n], vec![3.0; n - 10], vec![9.0; 10]].concat();
+        assert_eq!(Tail::quantile(&crowd(60), 0.05, 0.5), 3.0, "60 are nearer to 50 than 10 are");
+        assert_eq!(Tail::quantile(&crowd(200), 0.05, 0.5), 6.0, "10 are nearer to 50 than 200 are");
+        assert_eq!(Tail::quantile(&[3.0; 500], 0.05, 0.5), 3.5, "nobody is above the crowd");
+    }
+
     #[test]
     fn an_empty_sample_says_nothing() {
-        assert_eq!(Tail::fit(&[], 1.0).exponent(5.0), 0.0);
+        assert_eq!(Tail::fit(&[], 1.0, 0.1).exponent(5.0), 0.0);
     }
 }

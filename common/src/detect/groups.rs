@@ -39,11 +39,11 @@ pub const MAX_CALLERS: usize = 1 << 16;
 const DRAWN: f32 = 16.0;
 /// How much further the sessions of a caller who mixes groups may be from the mixture, squared, per squared spread of the
 /// groups: now it does the one, now the other.
-const MIXED: f32 = 1.5;
+const MIXED: f32 = 3.0;
 /// Evidence for another group below this many bits is nothing.
 const LEAST_BITS: f32 = 0.5;
 /// Rounds in which a session's steps are dealt out to the groups.
-const DEALS: usize = 6;
+const DEALS: usize = 12;
 /// No step speaks for or against a group by more bits than a model may say.
 const MAX_BITS: f32 = 16.0;
 
@@ -271,7 +271,8 @@ impl Groups {
     }
 
     /// Deals steps out to the groups, each step given by the longest column that ends with it: the shares under which the
-    /// steps together are likeliest, found by expectation maximisation from what is expected of the caller.
+    /// steps together are likeliest, found by expectation maximisation from the whole population's. Begun at what is expected
+    /// of the caller it would find that again: habits would grow ever surer of themselves, and follow no change.
     pub(super) fn deal(&self, stance: &mut Stance, steps: impl Iterator<Item = u16> + Clone) {
         let k = self.data.groups.len();
         let rows = || steps.clone().filter_map(|column| self.ratio.get(usize::from(column) * k..)?.get(..k));
@@ -279,7 +280,7 @@ impl Groups {
         if stance.caller.is_none() || count == 0.0 {
             return;
         }
-        let mut shares = stance.shares;
+        let mut shares = self.prior;
         for _ in 0..DEALS {
             let mut sums = [0.0; MAX_GROUPS];
             for row in rows() {
@@ -379,11 +380,17 @@ impl Groups {
         (0..k).map(|a| shares[a] * to_mixture(a)).sum::<f32>().max(0.0)
     }
 
-    /// Takes a session into its caller's habits.
-    pub(super) fn learn(&self, stance: &Stance, habits: &mut Habits) {
+    /// Takes a session into its caller's habits; gives what it adds.
+    pub(super) fn learn(&self, stance: &Stance, habits: &mut Habits) -> Habit {
         if let Some(caller) = stance.caller {
             habits.learn(self, caller, &stance.steps);
         }
+        Habit(stance.steps)
+    }
+
+    /// Takes in what another session of a caller added.
+    pub(super) fn recall(&self, caller: &str, steps: &Habit, habits: &mut Habits) {
+        habits.learn(self, Self::hash(&self.data.key, caller), &steps.0);
     }
 
     /// The groups that the caller's habits and the session come nearest to.

@@ -140,7 +140,7 @@ impl Patterns {
                 if best.is_some_and(|best| mix(shortest as f64 / longest as f64) <= best.similarity) {
                     continue;
                 }
-                let similarity = mix(1.0 - f64::from(masks.distance(&data.steps)) / longest as f64);
+                let similarity = mix(masks.similarity(&data.steps));
                 if best.is_none_or(|best| similarity > best.similarity) {
                     best = Some(Nearest { graph, path, similarity });
                 }
@@ -186,6 +186,17 @@ impl Patterns {
         let norm = square.sqrt() * self.norms[graph];
         if norm > 0.0 { (dot / norm).min(1.0) } else { f64::from(u8::from(session.len() < 2)) }
     }
+}
+
+/// How alike a collapsed session and each path are in spelling: 1 less the Damerau-Levenshtein distance over the longer
+/// one's length.
+pub fn spelling(session: &[InterfaceId], paths: &[PathData]) -> Vec<f64> {
+    let session = &session[..session.len().min(MAX_PATH)];
+    if session.is_empty() {
+        return vec![0.0; paths.len()];
+    }
+    let masks = Masks::new(session);
+    paths.iter().map(|path| masks.similarity(&path.steps)).collect()
 }
 
 /// Drops every step that repeats the one before it: a loop of any length reads as one.
@@ -244,6 +255,11 @@ impl Masks {
     fn of(&self, step: InterfaceId) -> u64 {
         let known = self.of[..self.len].iter().find(|(interface, _)| *interface == step);
         known.map_or(0, |(_, mask)| *mask)
+    }
+
+    /// 1 less the distance over the longer one's length.
+    fn similarity(&self, path: &[InterfaceId]) -> f64 {
+        1.0 - f64::from(self.distance(path)) / self.steps.max(path.len()) as f64
     }
 
     /// Damerau-Levenshtein distance (optimal string alignment) between the session and a path.

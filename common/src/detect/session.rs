@@ -7,7 +7,7 @@ use crate::sequence::Step;
 
 use super::groups::{NONE, Stance};
 use super::patterns::collapse_into;
-use super::{Context, END, Evidence, Habits, MAX_PATH, Part};
+use super::{Context, END, Evidence, Habit, Habits, MAX_PATH, Part};
 
 /// Steps of a session that are kept to explain a finding.
 const HISTORY: usize = 128;
@@ -162,11 +162,17 @@ impl<'m> Detector<'m> {
         }
     }
 
-    /// Takes a session that is over, and was not reported, into its caller's habits.
-    pub fn learn(&self, state: &mut SessionState, habits: &mut Habits) {
+    /// Takes a session that is over, and was not reported, into its caller's habits; gives what it adds to them.
+    pub fn learn(&self, state: &mut SessionState, habits: &mut Habits) -> Habit {
+        let Some(groups) = &self.model.groups else { return Habit::default() };
+        groups.deal(&mut state.stance, state.history.iter().map(|seen| seen.column));
+        groups.learn(&state.stance, habits)
+    }
+
+    /// Takes in what another session of a caller added to its habits, as [`Self::learn`] gave it.
+    pub fn recall(&self, caller: &str, steps: &Habit, habits: &mut Habits) {
         if let Some(groups) = &self.model.groups {
-            groups.deal(&mut state.stance, state.history.iter().map(|seen| seen.column));
-            groups.learn(&state.stance, habits);
+            groups.recall(caller, steps, habits);
         }
     }
 

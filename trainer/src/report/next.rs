@@ -8,7 +8,7 @@ use crate::ingest::Format;
 
 /// With less than this expected number of false alarms in the training data the threshold is extrapolated
 /// (`Tail::quantile`).
-const ENOUGH_ALARMS: f64 = 25.0;
+const ENOUGH_ALARMS: f64 = 20.0;
 /// With fewer callers than this nobody can tell one caller's oddity from what is normal.
 const FEW_CALLERS: u64 = 20;
 const WEEK: u64 = 7 * 86_400 * 1_000_000_000;

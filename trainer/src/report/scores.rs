@@ -37,7 +37,7 @@ pub(super) fn section(view: &View<'_>) -> Section {
                 "The threshold was chosen with the labels, so that it flags at most " (percent(rate)) " of them. "
             } @else {
                 "The threshold is the score that " (percent(rate)) " of them are expected to reach: read off the highest "
-                "scores, or where too few sessions reach it, off the tail that fits the highest twentieth. "
+                "scores, or where too few sessions reach it, off the tail that fits the twenty highest. "
             }
             "The sigma rules are shown beside it: scores are not normally distributed, so their nominal rates do not hold."
         }
