@@ -9,9 +9,11 @@ mod units;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gait_common::caller::Identity;
 use gait_common::sequence::Limits;
+use gait_common::tree::FALSE_FINDING_IN;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -143,12 +145,14 @@ pub struct Spool {
     pub max_waiting: Size,
 }
 
-/// Where findings go.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Where findings go, and how freely.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Findings {
     /// A file that findings are appended to, one JSON object a line. It is opened anew on SIGHUP. Default: stdout.
     pub file: Option<PathBuf>,
+    /// Of findings about call trees one that nothing has caused is to be expected once in this time, at most.
+    pub trees_false_alarm_every: Period,
 }
 
 /// What the agent says of itself, on stderr.
@@ -157,6 +161,12 @@ pub struct Findings {
 pub struct Log {
     /// `error`, `warn`, `info`, `debug` or `trace`, or a list such as `info,gait_agent::spool=debug`.
     pub level: String,
+}
+
+impl Default for Findings {
+    fn default() -> Self {
+        Self { file: None, trees_false_alarm_every: Period(Duration::from_nanos(FALSE_FINDING_IN)) }
+    }
 }
 
 impl Default for Config {

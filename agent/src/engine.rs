@@ -7,6 +7,7 @@
 //! stop, findings wait for a sink that hangs no longer than [`PATIENCE`], so that it cannot keep calls from the spool.
 
 mod batch;
+mod trees;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,16 +18,19 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use arrow_array::RecordBatch;
 use gait_common::call::Nanos;
 use gait_common::caller::CallerNamer;
-use gait_common::finding::{Anomaly, Finding};
+use gait_common::finding::{Anomaly, Finding, TreeFinding};
 use gait_common::model::Model;
 use gait_common::pipeline::{self, Pipeline};
 use gait_common::sequence::{Limits, SECOND};
 use gait_common::spool::{Extra, Rows};
 use serde::Serialize;
 
-use crate::capture::{Exchange, Role};
+use crate::capture::{Exchange, Role, TreeEvent};
 use crate::decode::Decoder;
 use batch::Batch;
+use trees::Trees;
+
+pub use trees::{TreeBatch, TreeCounts};
 
 /// Rows that are handed to the spool at a time, at most.
 const ROWS: usize = 4096;
@@ -66,6 +70,17 @@ pub struct Counts {
     pub findings_given_up: u64,
 }
 
+/// All that an engine counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// What became of the exchanges.
+    pub counts: Counts,
+    /// What became of the calls in the pipeline; `None` without a model.
+    pub funnel: Option<pipeline::Funnel>,
+    /// What became of call trees; `None` where none are followed.
+    pub trees: Option<TreeCounts>,
+}
+
 /// Decodes, records and judges.
 pub struct Engine {
     decoder: Decoder,
@@ -76,6 +91,9 @@ pub struct Engine {
     /// The next row is the first after a loss.
     interrupted: bool,
     found: Vec<Finding>,
+    /// Only where functions are followed.
+    trees: Option<Box<Trees>>,
+    found_trees: Vec<TreeFinding>,
     outputs: Outputs,
     /// Since when the sinks have been keeping the agent from stopping.
     kept_since: Option<Instant>,
@@ -93,9 +111,54 @@ impl Engine {
             rows_since: 0,
             interrupted: false,
             found: Vec::new(),
+            trees: None,
+            found_trees: Vec::new(),
             outputs,
             kept_since: None,
             counts: Counts::default(),
+        }
+    }
+
+    /// Takes call trees in too, of this host; `rows` gets what is to be recorded of them. A finding about them that has no
+    /// cause comes once in `false_finding_in` at most.
+    pub fn follow_trees(
+        &mut self,
+        host: &str,
+        false_finding_in: Option<Duration>,
+        rows: Option<SyncSender<TreeBatch>>,
+    ) {
+        let model = self.pipeline.as_ref().map(Pipeline::model);
+        self.trees = Some(Box::new(Trees::new(host, model, false_finding_in, rows)));
+    }
+
+    /// What became of call trees; `None` where none are followed.
+    pub fn tree_counts(&self) -> Option<TreeCounts> {
+        self.trees.as_ref().map(|trees| trees.counts())
+    }
+
+    /// Takes in the name of a function that is followed.
+    pub fn name_function(&mut self, name: &str) {
+        if let Some(trees) = &mut self.trees {
+            trees.name(name);
+        }
+    }
+
+    /// Takes in what the kernel's tree coder says at `now` (Unix, ns).
+    pub fn tree_event(&mut self, event: &TreeEvent<'_>, now: Nanos) {
+        if let Some(trees) = &mut self.trees {
+            trees.event(event, now);
+        }
+    }
+
+    /// Whether it is time to ask the kernel how often codes ran, and to hand over what it says.
+    pub fn wants_tree_counts(&self, now: Nanos) -> bool {
+        self.trees.as_ref().is_some_and(|trees| trees.wants_counts(now))
+    }
+
+    /// The kernel was asked at `now`, and all that it said was handed over.
+    pub fn end_tree_counts(&mut self, now: Nanos) {
+        if let Some(trees) = &mut self.trees {
+            trees.asked(now);
         }
     }
 
@@ -112,7 +175,13 @@ impl Engine {
     /// Takes one exchange into the current batch.
     pub fn take(&mut self, exchange: &Exchange<'_>) {
         self.counts.exchanges += 1;
-        let Some(call) = self.decoder.decode(exchange) else {
+        let decoded = self.decoder.decode(exchange);
+        if !exchange.trees.is_empty()
+            && let Some(trees) = &mut self.trees
+        {
+            trees.served(exchange, decoded.as_ref());
+        }
+        let Some(call) = decoded else {
             self.counts.unreadable += 1;
             return;
         };
@@ -151,6 +220,9 @@ impl Engine {
         if let Some(pipeline) = &mut self.pipeline {
             pipeline.advance(now, &mut self.found);
         }
+        if let Some(trees) = &mut self.trees {
+            trees.advance(now, &mut self.found_trees)?;
+        }
         self.send_findings()
     }
 
@@ -158,13 +230,16 @@ impl Engine {
     ///
     /// # Errors
     /// When a receiver of the results has ended.
-    pub fn finish(mut self) -> Result<(Counts, Option<pipeline::Funnel>)> {
+    pub fn finish(mut self) -> Result<Account> {
         if let Some(pipeline) = &mut self.pipeline {
             pipeline.finish(&mut self.found);
         }
+        if let Some(trees) = &mut self.trees {
+            trees.finish(&mut self.found_trees)?;
+        }
         self.send_findings()?;
         self.send_rows()?;
-        Ok((self.counts, self.funnel()))
+        Ok(Account { counts: self.counts, funnel: self.funnel(), trees: self.tree_counts() })
     }
 
     fn interrupt(&mut self) {
@@ -210,6 +285,9 @@ impl Engine {
         let mut found = std::mem::take(&mut self.found);
         found.drain(..).try_for_each(|finding| self.send_finding(finding.into()))?;
         self.found = found;
+        let mut found = std::mem::take(&mut self.found_trees);
+        found.drain(..).try_for_each(|finding| self.send_finding(finding.into()))?;
+        self.found_trees = found;
         Ok(())
     }
 

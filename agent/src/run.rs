@@ -1,6 +1,7 @@
 //! `run`: starts capture, engine and writers, waits for the end, and stops them so that nothing captured is lost.
 //!
-//! Three threads: the engine reads the rings and judges, one writer keeps the spool, one the sinks. They are joined by
+//! Three threads: the engine reads the rings and judges, one writer keeps the spool, one the sinks; where functions are
+//! followed, one more looks for them and one keeps the spool of their trees. They are joined by
 //! bounded channels and end from front to back: the engine stops capturing and takes in what the rings still hold,
 //! then its channels close, and each writer ends with the last thing it was sent. All of it has five seconds.
 
@@ -24,7 +25,7 @@ use crate::capture::{Capture, Drained, Features, TreeOptions};
 use crate::config::Config;
 use crate::engine::{Engine, Outputs};
 use crate::report::{self, Reporter};
-use crate::spool::{self, Spool};
+use crate::spool::{self, Spool, TreeSpool};
 use crate::{host, key, model};
 use follow::Follower;
 use stage::Stage;
@@ -80,6 +81,7 @@ pub fn run(options: &Options) -> Result<()> {
 struct Parts {
     engine: Stage<Captured>,
     spool: Option<Stage<spool::Counts>>,
+    tree_spool: Option<Stage<spool::Counts>>,
     reporter: Stage<report::Counts>,
     stop: Arc<AtomicBool>,
     reopen: Arc<AtomicBool>,
@@ -105,6 +107,7 @@ async fn supervise(options: &Options) -> Result<(Summary, Option<Error>)> {
             () = parts.engine.ended() => break,
             () = parts.reporter.ended() => break,
             () = stage::any_ended(&mut parts.spool) => break,
+            () = stage::any_ended(&mut parts.tree_spool) => break,
         }
     }
     tracing::info!("stopping");
@@ -124,7 +127,7 @@ fn start(options: &Options) -> Result<Parts> {
     // Before all else that fails for want of privilege: it needs the most, and says what.
     let mut capture = Capture::start(&capture_options)?;
     let namer = key::namer(config)?;
-    let spool = open_spool(config, &host, started)?;
+    let (spool, tree_spool) = open_spools(config, &host, started)?;
     let reporter = Reporter::open(&report::Options {
         file: config.findings.file.clone(),
         pretty: options.pretty,
@@ -145,9 +148,17 @@ fn start(options: &Options) -> Result<Parts> {
     let (findings_in, findings) = sync_channel(FINDINGS_QUEUE);
     let outputs =
         Outputs { rows: spool.is_some().then_some(rows_in), findings: findings_in, stop: Arc::clone(&stop) };
-    let engine = Engine::new(namer, model.map(|m| m.model), config.sequence.limits(), outputs);
+    let mut engine = Engine::new(namer, model.map(|m| m.model), config.sequence.limits(), outputs);
+    let (trees_in, trees) = sync_channel(ROWS_QUEUE);
+    if follower.is_some() {
+        let every = config.findings.trees_false_alarm_every.0;
+        engine.follow_trees(&host, Some(every), tree_spool.is_some().then_some(trees_in));
+    }
     let parts = Parts {
         spool: spool.map(|spool| Stage::start("spool", move || spool.run(&rows))).transpose()?,
+        tree_spool: tree_spool
+            .map(|spool| Stage::start("tree spool", move || spool.run(&trees)))
+            .transpose()?,
         reporter: {
             let reopen = Arc::clone(&reopen);
             Stage::start("findings", move || reporter.run(&findings, &reopen))?
@@ -165,11 +176,17 @@ fn start(options: &Options) -> Result<Parts> {
     Ok(parts)
 }
 
-fn open_spool(config: &Config, host: &str, started: Nanos) -> Result<Option<Spool>> {
+/// The spool of calls, and that of call trees where functions are followed.
+fn open_spools(config: &Config, host: &str, started: Nanos) -> Result<(Option<Spool>, Option<TreeSpool>)> {
     if !config.spool.enabled {
-        return Ok(None);
+        return Ok((None, None));
     }
-    Spool::open(spool::Options::new(&config.spool, host.to_owned(), started)).map(Some)
+    let options = spool::Options::new(&config.spool, host.to_owned(), started);
+    if config.functions.is_empty() {
+        return Ok((Some(Spool::open(options)?), None));
+    }
+    let (calls, trees) = options.with_trees();
+    Ok((Some(Spool::open(calls)?), Some(TreeSpool::open(trees)?)))
 }
 
 fn say_missing(features: &Features) {
@@ -182,7 +199,7 @@ fn say_missing(features: &Features) {
 fn keep_capturing(
     mut capture: Capture,
     mut engine: Engine,
-    follower: Option<Follower>,
+    mut follower: Option<Follower>,
     interval: Duration,
     stop: &AtomicBool,
 ) -> Result<Captured> {
@@ -190,8 +207,8 @@ fn keep_capturing(
     let mut losses = Losses::default();
     while !stop.load(Ordering::Relaxed) {
         capture.wait(interval);
-        if let Some(follower) = &follower {
-            follower.look(&mut capture);
+        if let Some(follower) = &mut follower {
+            follower.look(&mut capture, &mut |name| engine.name_function(name));
         }
         loop {
             let drained = capture.drain(BATCH, &mut |exchange| engine.take(&exchange));
@@ -202,13 +219,32 @@ fn keep_capturing(
                 break;
             }
         }
+        if follower.is_some() {
+            take_trees(&mut capture, &mut engine, false)?;
+        }
+    }
+    if follower.is_some() {
+        capture.unfollow();
+        take_trees(&mut capture, &mut engine, true)?;
+        captured.trees = capture.tree_counters()?;
     }
     let (drained, counters) = capture.stop(&mut |exchange| engine.take(&exchange))?;
     captured.add(&drained);
     engine.end_batch(now(), !drained.gaps.is_empty())?;
     captured.kernel = counters;
-    (captured.engine, captured.funnel) = engine.finish()?;
+    captured.engine = engine.finish()?;
     Ok(captured)
+}
+
+/// Takes in trees that are new, and, when it is time or at the `last`, how often each ran.
+fn take_trees(capture: &mut Capture, engine: &mut Engine, last: bool) -> Result<()> {
+    let now = now();
+    capture.drain_trees(&mut |event| engine.tree_event(&event, now));
+    if last || engine.wants_tree_counts(now) {
+        capture.tree_counts(&mut |event| engine.tree_event(&event, now))?;
+        engine.end_tree_counts(now);
+    }
+    Ok(())
 }
 
 /// Says while it happens that records are lost, but not with every one of them.
@@ -234,23 +270,21 @@ impl Losses {
 
 /// Ends the parts from front to back, all within [`SHUTDOWN`].
 async fn stop(parts: Parts) -> Result<(Summary, Option<Error>)> {
-    let Parts { engine, spool, reporter, stop, reopen: _, sources } = parts;
+    let Parts { engine, spool, tree_spool, reporter, stop, reopen: _, sources } = parts;
     let deadline = Instant::now() + SHUTDOWN;
     stop.store(true, Ordering::Relaxed);
     let captured = engine.end(deadline).await;
     // Each is waited for, whatever became of the others: what can still be written is.
-    let spool = match spool {
-        Some(spool) => Some(spool.end(deadline).await),
-        None => None,
-    };
+    let (spool, spool_failure) = apart(stage::end_any(spool, deadline).await);
+    let (tree_spool, tree_failure) = apart(stage::end_any(tree_spool, deadline).await);
     let findings = reporter.end(deadline).await;
-    let (spool, spool_failure) = apart(spool.transpose());
     let (findings, findings_failure) = apart(findings);
     // A writer's failure is the cause of the engine's, not the other way round.
-    let failure = spool_failure.or(findings_failure);
+    let failure = spool_failure.or(tree_failure).or(findings_failure);
     match (captured, failure) {
         (Ok(captured), failure) => {
-            Ok((Summary::new(sources, now(), &captured, spool.flatten(), findings), failure))
+            let spools = (spool.flatten(), tree_spool.flatten());
+            Ok((Summary::new(sources, now(), &captured, spools, findings), failure))
         }
         (Err(_), Some(failure)) => Err(failure),
         (Err(error), None) => Err(error),

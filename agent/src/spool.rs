@@ -6,6 +6,7 @@
 
 mod encode;
 mod store;
+mod trees;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -14,11 +15,14 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use arrow_array::RecordBatch;
 use gait_common::call::Nanos;
+use gait_common::spool::CALLS;
 use serde::Serialize;
 
 use crate::config;
 use encode::Encoder;
 use store::Store;
+
+pub use trees::TreeSpool;
 
 /// Rows of a file, at most; a flush makes smaller ones.
 const MAX_ROWS: usize = 1 << 18;
@@ -30,6 +34,8 @@ const MAX_FILE: usize = 32 << 20;
 pub struct Options {
     /// The directory.
     pub dir: PathBuf,
+    /// The table's directory below it.
+    pub table: &'static str,
     /// This host's name, a part of the files' names.
     pub host: String,
     /// When the agent started, another part (Unix, ns).
@@ -49,6 +55,7 @@ impl Options {
     pub fn new(config: &config::Spool, host: String, started: Nanos) -> Self {
         Self {
             dir: config.dir.clone(),
+            table: CALLS,
             host,
             started,
             max_bytes: config.max_bytes.0,
@@ -80,7 +87,31 @@ pub struct Counts {
     pub leftovers_removed: u64,
 }
 
-/// Writes batches of calls into the spool's directory. Synchronous; [`Spool::run`] is the loop around it.
+impl Counts {
+    /// Adds those of another table.
+    fn add(&mut self, other: &Self) {
+        let Self {
+            rows_in,
+            rows_written,
+            rows_lost,
+            files_written,
+            bytes_written,
+            failed_writes,
+            files_deleted,
+            leftovers_removed,
+        } = other;
+        self.rows_in += rows_in;
+        self.rows_written += rows_written;
+        self.rows_lost += rows_lost;
+        self.files_written += files_written;
+        self.bytes_written += bytes_written;
+        self.failed_writes += failed_writes;
+        self.files_deleted += files_deleted;
+        self.leftovers_removed += leftovers_removed;
+    }
+}
+
+/// Writes batches of one table into the spool's directory. Synchronous; [`Spool::run`] is the loop around it.
 #[derive(Debug)]
 pub struct Spool {
     store: Store,
@@ -115,7 +146,7 @@ impl Spool {
         }
         let open = match &mut self.open {
             Some(open) => open,
-            None => self.open.insert(Encoder::new(first)?),
+            None => self.open.insert(Encoder::new(first, batch)?),
         };
         open.push(batch)?;
         if open.rows() >= MAX_ROWS || open.size() >= MAX_FILE { self.flush() } else { Ok(()) }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 use gait_agent::spool::{Options, Spool};
 use gait_common::call::Call;
-use gait_common::spool::{Extra, Rows};
+use gait_common::spool::{CALLS, Extra, Rows};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -50,6 +50,7 @@ fn nothing_written_is_lost_and_what_comes_waits() {
     let dir = tempfile::tempdir().expect("directory");
     let options = Options {
         dir: dir.path().to_owned(),
+        table: CALLS,
         host: "web1".to_owned(),
         started: 0,
         max_bytes: 1 << 30,

@@ -9,7 +9,7 @@ use gait_agent::exit;
 use gait_agent::spool::{Options, Spool};
 use gait_common::call::Call;
 use gait_common::model::{ModelData, file};
-use gait_common::spool::{Extra, Rows};
+use gait_common::spool::{CALLS, Extra, Rows};
 use serde_json::Value;
 
 fn replay(args: &[&str]) -> Output {
@@ -37,6 +37,7 @@ fn model(dir: &Path) -> String {
 fn record(dir: &Path) {
     let options = Options {
         dir: dir.to_owned(),
+        table: CALLS,
         host: "web1".to_owned(),
         started: 0,
         max_bytes: 1 << 30,

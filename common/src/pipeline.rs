@@ -74,6 +74,11 @@ impl Pipeline {
         }
     }
 
+    /// What it judges by.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.judge.model
+    }
+
     /// Takes a batch of calls in, in about the order of time, and adds what it finds to `out`.
     pub fn process(&mut self, calls: &[Call<'_>], out: &mut Vec<Finding>) {
         for call in calls {

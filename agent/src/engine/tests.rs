@@ -2,8 +2,12 @@
 
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use gait_common::finding::Tie;
 use gait_common::model::ModelData;
 use gait_common::spool::Calls;
+use gait_common::spool::trees::TreeTable;
+use gait_common::tree::{Node, Observed, Shape, Shapes, Tree, TreeStats};
+use gait_common::wire::tree::{Entry, KIND_TREE, Key, NewTree, OPEN, Statistics, function_id};
 
 use super::*;
 use crate::capture::ProcessSource;
@@ -29,6 +33,10 @@ fn bench(model: Option<ModelData>) -> Bench {
 }
 
 fn take(engine: &mut Engine, at: Nanos, head: &str) {
+    take_with(engine, at, head, &[]);
+}
+
+fn take_with(engine: &mut Engine, at: Nanos, head: &str, trees: &[Entry]) {
     engine.take(&Exchange {
         request_ns: at,
         response_ns: at + 1_000_000,
@@ -44,7 +52,7 @@ fn take(engine: &mut Engine, at: Nanos, head: &str) {
         status: 200,
         head: head.as_bytes(),
         head_total: head.len() as u32,
-        trees: &[],
+        trees,
         flags: 0,
         cookie: 1,
         ordinal: 1,
@@ -66,7 +74,7 @@ fn without_a_model_calls_are_recorded() {
     take(&mut engine, START, "GET /a?b=1 HTTP/1.1\r\n\r\n");
     take(&mut engine, START, "\x16\x03\x01");
     engine.end_batch(START, false).expect("receivers are there");
-    let (counts, funnel) = engine.finish().expect("receivers are there");
+    let Account { counts, funnel, .. } = engine.finish().expect("receivers are there");
     assert_eq!(recorded(&rows), [("/a?b".to_owned(), false)]);
     let want = Counts { exchanges: 2, unreadable: 1, calls: 1, recorded: 1, ..Counts::default() };
     assert_eq!((counts, funnel), (want, None));
@@ -85,7 +93,7 @@ fn with_a_model_every_call_is_scored_in_the_end() {
         }
         engine.end_batch(START + batch * SECOND, false).expect("receivers are there");
     }
-    let (counts, funnel) = engine.finish().expect("receivers are there");
+    let Account { counts, funnel, .. } = engine.finish().expect("receivers are there");
     let funnel = funnel.expect("a model");
     assert_eq!(
         (counts.calls, funnel.named, funnel.new, funnel.sequenced, funnel.scored),
@@ -139,7 +147,7 @@ fn a_sink_that_hangs_cannot_keep_calls_from_the_spool() {
     engine.found = (0..150).map(|_| finding()).collect();
     stop.store(true, Ordering::Relaxed);
     let begin = Instant::now();
-    let (counts, _) = engine.finish().expect("receivers are there");
+    let Account { counts, .. } = engine.finish().expect("receivers are there");
     assert!((PATIENCE..2 * PATIENCE).contains(&begin.elapsed()), "{:?}", begin.elapsed());
     assert_eq!((counts.findings_given_up, recorded(&rows).len(), findings.try_iter().count()), (50, 1, 100));
 }
@@ -161,5 +169,110 @@ fn finding() -> Finding {
         expected: Vec::new(),
         ended: false,
         gap: false,
+    }
+}
+
+/// A new tree's record as the kernel writes it.
+fn tree_record(tree: &Tree) -> Vec<u8> {
+    let (nodes, code) = (tree.nodes(), tree.code());
+    let mut bytes = vec![0_u8; 64 + 256];
+    bytes[..4].copy_from_slice(&KIND_TREE.to_le_bytes());
+    bytes[4..8].copy_from_slice(&(nodes.len() as u32).to_le_bytes());
+    for (place, word) in [tree.root(), code.ordered, code.unordered, START].into_iter().enumerate() {
+        bytes[8 + 8 * place..][..8].copy_from_slice(&word.to_le_bytes());
+    }
+    for (place, node) in nodes.iter().enumerate() {
+        bytes[64 + place] = node.depth;
+        bytes.extend_from_slice(&node.function.to_le_bytes());
+    }
+    bytes
+}
+
+fn tree(text: &str) -> Tree {
+    let node = |word: &str| {
+        let (depth, name) = word.split_at(1);
+        let function = function_id(format!("shop:{name}").as_bytes());
+        Node { function, depth: depth.parse().expect("depth"), dead: false }
+    };
+    Tree::new(text.split(' ').map(node).collect(), 0).expect("a tree")
+}
+
+/// A model that knows `GET /a` to run one tree in 1 ms, from 60 minutes of 200 requests.
+fn model_with_trees(normal: &Tree) -> ModelData {
+    let mut stats = TreeStats::default();
+    for n in 0..12_000_u64 {
+        stats.observe(&Observed {
+            time: START - (n + 1) * 300_000_000,
+            source: "web0",
+            interface: Some("GET /a"),
+            root: normal.root(),
+            code: normal.code().ordered,
+            tree: None,
+            duration: 900_000 + n % 7 * 30_000,
+            failed: false,
+        });
+    }
+    let mut shapes = Shapes::default();
+    let code = normal.code();
+    shapes.add(code.ordered, Shape { tree: normal.clone(), unordered: code.unordered });
+    for name in ["shop:handle", "shop:find", "shop:send"] {
+        shapes.name(name);
+    }
+    ModelData {
+        interfaces: vec!["~new".to_owned(), "GET /a".to_owned()],
+        trees: Some(gait_common::tree::learn(stats.window(), &stats.cells(), &shapes)),
+        ..ModelData::default()
+    }
+}
+
+/// The kernel says what a tree looks like and how often it ran; the engine says that it never did before, whose request
+/// it served, and what is different, and records all of it.
+#[test]
+fn a_tree_that_nobody_saw_before_is_reported_with_its_interface() {
+    let (normal, strange) = (tree("0handle 1find 1send"), tree("0handle 1find 2retry 1send"));
+    let Bench { mut engine, rows: _rows, findings, .. } = bench(Some(model_with_trees(&normal)));
+    let (trees_in, trees) = sync_channel(100);
+    engine.follow_trees("web1", None, Some(trees_in));
+    ["shop:handle", "shop:find", "shop:retry"].iter().for_each(|name| engine.name_function(name));
+    let record = tree_record(&strange);
+    let tree = NewTree::from_bytes(&record).expect("as the kernel writes it");
+    engine.tree_event(&TreeEvent::New { start_ns: START, tree }, START);
+    for n in 0..400 {
+        let ran = if n % 10 == 0 { &strange } else { &normal };
+        let entry =
+            Entry { root: ran.root(), ordered: ran.code().ordered, duration_ns: 950_000, ..Entry::default() };
+        take_with(&mut engine, START + n * 300_000_000, "GET /a HTTP/1.1\r\n\r\n", &[entry]);
+    }
+    let open = Entry { root: normal.root(), flags: OPEN, ..Entry::default() };
+    take_with(&mut engine, START, "\x16\x03\x01", &[open]);
+    let now = START + 150 * SECOND;
+    let mut counted = Statistics { calls: 400, sum_ns: 400 * 950_000, ..Statistics::default() };
+    counted.buckets[20] = 400;
+    let key = Key { root: normal.root(), ordered: normal.code().ordered };
+    assert!(engine.wants_tree_counts(now));
+    engine.tree_event(&TreeEvent::Counts { key, counts: &counted }, now);
+    engine.end_tree_counts(now);
+    assert!(!engine.wants_tree_counts(now + SECOND));
+    engine.end_batch(now, false).expect("receivers are there");
+    let found: Vec<TreeFinding> = findings.try_iter().filter_map(tree_finding).collect();
+    let account = engine.finish().expect("receivers are there");
+    let [finding] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((&*finding.interface, &*finding.root, finding.tie), ("GET /a", "shop:handle", Tie::Thread));
+    let edits = &finding.nearest.as_ref().expect("a known tree").edits;
+    assert_eq!(edits, &["added `shop:retry` under `shop:find`"]);
+    let counts = account.trees.expect("trees are followed");
+    assert_eq!((counts.served, counts.by_thread, counts.untied, counts.shapes), (401, 400, 1, 1));
+    let judged = counts.judged.expect("the model knows trees");
+    assert_eq!((judged.known, judged.unseen, judged.unscoped), (360, 40, 400));
+    let all: Vec<TreeBatch> = trees.try_iter().collect();
+    let rows = |wanted| all.iter().filter(|batch| batch.0 == wanted).map(|batch| batch.1.num_rows()).sum();
+    assert_eq!(TreeTable::ALL.map::<_, usize>(rows), [1, 1, 400]);
+    assert_eq!(counts.recorded, 402);
+}
+
+fn tree_finding(anomaly: Anomaly) -> Option<TreeFinding> {
+    match anomaly {
+        Anomaly::Tree(finding) => Some(*finding),
+        Anomaly::Session(_) => None,
     }
 }

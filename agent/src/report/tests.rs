@@ -6,7 +6,7 @@ use std::sync::mpsc;
 
 use gait_common::detect::Part;
 use gait_common::finding::{
-    Expected, Finding, FindingStep, Mark, NearestPattern, NearestTree, Reason, TreeFigures, TreeFinding,
+    Expected, Finding, FindingStep, Mark, NearestPattern, NearestTree, Reason, Tie, TreeFigures, TreeFinding,
     TreeLine,
 };
 use gait_common::tree::{Novelty, TreeKind};
@@ -87,6 +87,7 @@ fn tree_finding() -> TreeFinding {
         window_start: 1_795_332_600_000_000_000,
         source: "web1".to_owned(),
         interface: "GET /\u{1b}[2J".to_owned(),
+        tie: Tie::Thread,
         root: "nginx:ngx_http_process_request".to_owned(),
         code: "00000000000000ab".to_owned(),
         novelty: Some(Novelty::Function),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use gait_common::finding::{Mark, TreeFigures, TreeFinding};
+use gait_common::finding::{Mark, Tie, TreeFigures, TreeFinding};
 use gait_common::tree::TreeKind;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -64,6 +64,11 @@ pub(super) fn paragraph(finding: &TreeFinding) -> String {
     if let Some(before) = &finding.before {
         let of = if finding.nearest.is_some() { " (the nearest known tree)" } else { "" };
         let _ = writeln!(out, "  before:   {}{of}", figures(before));
+    }
+    match finding.tie {
+        Tie::Thread => out.push_str("  tied by:  the thread that served the requests (exact)\n"),
+        Tie::Sender => out.push_str("  tied by:  the thread that sent the responses (nearly always right)\n"),
+        Tie::None => {}
     }
     for (place, line) in finding.tree.iter().enumerate() {
         let head = if place == 0 { "tree:" } else { "" };

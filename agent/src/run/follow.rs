@@ -14,6 +14,8 @@ const NAMED: usize = 3;
 /// The functions that are followed.
 pub(super) struct Follower {
     watcher: Watcher,
+    /// Names of functions that nobody was told yet.
+    names: Vec<String>,
 }
 
 impl Follower {
@@ -47,15 +49,19 @@ impl Follower {
             }
         }
         apply(capture, &change);
+        let names = names(&change).collect();
         let watcher =
             Watcher::start(plan).context("failed to start the thread that watches for functions")?;
-        Ok(Some(Self { watcher }))
+        Ok(Some(Self { watcher, names }))
     }
 
-    /// Attaches and detaches what has changed, and detaches what costs too much.
-    pub(super) fn look(&self, capture: &mut Capture) {
+    /// Attaches and detaches what has changed, and detaches what costs too much. `name` is told every function's name once
+    /// it is attached to.
+    pub(super) fn look(&mut self, capture: &mut Capture, name: &mut dyn FnMut(&str)) {
+        self.names.drain(..).for_each(|new| name(&new));
         while let Some(change) = self.watcher.next_change() {
             apply(capture, &change);
+            names(&change).for_each(|new| name(&new));
         }
         for tripped in capture.break_circuits() {
             tracing::warn!(
@@ -66,6 +72,10 @@ impl Follower {
             );
         }
     }
+}
+
+fn names(change: &Change) -> impl Iterator<Item = String> {
+    change.add.iter().map(|point| point.function.name.clone())
 }
 
 fn apply(capture: &mut Capture, change: &Change) {

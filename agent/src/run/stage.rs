@@ -55,6 +55,17 @@ pub(super) async fn any_ended<T: Send + 'static>(stage: &mut Option<Stage<T>>) {
     }
 }
 
+/// The outcome of a part that may not be there, by `deadline`.
+pub(super) async fn end_any<T: Send + 'static>(
+    stage: Option<Stage<T>>,
+    deadline: Instant,
+) -> Result<Option<T>> {
+    match stage {
+        Some(stage) => stage.end(deadline).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 fn flatten<T>(name: &str, outcome: Result<Result<T>, oneshot::error::RecvError>) -> Result<T> {
     outcome.unwrap_or_else(|_| Err(anyhow!("the {name} thread panicked")))
 }

@@ -8,7 +8,7 @@ use gait_common::call::Nanos;
 use gait_common::pipeline::Funnel;
 use serde::Serialize;
 
-use crate::capture::{Counters, Drained};
+use crate::capture::{Counters, Drained, TreeCounters};
 use crate::{engine, exit, report, spool};
 
 /// The agent's own test request, which the kernel counts and nobody else.
@@ -18,8 +18,8 @@ const SELF_TEST: u64 = 1;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Captured {
     pub(super) kernel: Counters,
-    pub(super) engine: engine::Counts,
-    pub(super) funnel: Option<Funnel>,
+    pub(super) engine: engine::Account,
+    pub(super) trees: Option<TreeCounters>,
     filtered: u64,
     malformed: u64,
     missing: u64,
@@ -70,6 +70,8 @@ pub struct Summary {
     pub engine: engine::Counts,
     /// What became of the calls; absent without a model.
     pub pipeline: Option<Funnel>,
+    /// What became of call trees; absent where none were followed.
+    pub trees: Option<Trees>,
     /// What became of the recorded calls; absent when nothing was to be recorded.
     pub spool: Option<spool::Counts>,
     /// What became of the findings; absent when the sinks did not end in time.
@@ -78,20 +80,41 @@ pub struct Summary {
     pub balanced: bool,
 }
 
+/// What became of call trees, from the kernel to the spool.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trees {
+    /// The kernel side's counters of trees.
+    pub kernel: BTreeMap<&'static str, u64>,
+    /// What the engine made of them.
+    pub engine: engine::TreeCounts,
+    /// What became of the recorded ones; absent when nothing was to be recorded.
+    pub spool: Option<spool::Counts>,
+}
+
 impl Summary {
     pub(super) fn new(
         sources: Sources,
         ended: Nanos,
         captured: &Captured,
-        spool: Option<spool::Counts>,
+        (spool, tree_spool): (Option<spool::Counts>, Option<spool::Counts>),
         findings: Option<report::Counts>,
     ) -> Self {
-        let Captured { kernel, engine, funnel, filtered, malformed, missing } = *captured;
+        let Captured { kernel, engine, trees, filtered, malformed, missing } = *captured;
+        let engine::Account { counts: engine, funnel, trees: judged } = engine;
         let emitted = engine.exchanges + filtered + malformed + SELF_TEST == kernel.emitted;
         let decoded = engine.calls + engine.unreadable == engine.exchanges;
         let scored = funnel.is_none_or(|f| f.named + f.new == engine.calls && f.scored == engine.calls);
         let recorded =
             spool.is_none_or(|s| s.rows_in == engine.calls && s.rows_written + s.rows_lost == s.rows_in);
+        let tied = judged.is_none_or(|t| t.served == t.by_thread + t.by_sender + t.untied + t.open);
+        let kept = tree_spool.is_none_or(|s| {
+            judged.is_some_and(|t| s.rows_in == t.recorded) && s.rows_written + s.rows_lost == s.rows_in
+        });
+        let trees = judged.map(|engine| Trees {
+            kernel: trees.iter().flat_map(TreeCounters::named).collect(),
+            engine,
+            spool: tree_spool,
+        });
         Self {
             host: sources.host,
             model: sources.model,
@@ -106,9 +129,10 @@ impl Summary {
             in_flight: kernel.in_flight(),
             engine,
             pipeline: funnel,
+            trees,
             spool,
             findings,
-            balanced: emitted && decoded && scored && recorded,
+            balanced: emitted && decoded && scored && recorded && tied && kept,
         }
     }
 
@@ -118,7 +142,8 @@ impl Summary {
     /// When there is such a thing.
     pub(super) fn losses(&self) -> Result<()> {
         let lost = exit::Lost {
-            calls: self.spool.map_or(0, |spool| spool.rows_lost),
+            calls: self.spool.map_or(0, |spool| spool.rows_lost)
+                + self.trees.as_ref().and_then(|trees| trees.spool).map_or(0, |spool| spool.rows_lost),
             findings: self.findings.map_or(0, |findings| findings.lost) + self.engine.findings_given_up,
         };
         if lost.calls + lost.findings > 0 { Err(lost.into()) } else { Ok(()) }
@@ -140,6 +165,12 @@ impl Summary {
             line += &format!(
                 "; named {}, new {}, sequenced {}, scored {}, findings {}",
                 f.named, f.new, f.sequenced, f.scored, f.findings
+            );
+        }
+        if let Some(t) = &self.trees {
+            line += &format!(
+                "; trees counted {}, new {}, with requests {}",
+                t.engine.counted, t.engine.shapes, t.engine.served
             );
         }
         if let Some(s) = &self.spool {

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::TimestampMicrosecondType;
-use gait_common::spool::{VERSION, VERSION_KEY, column, schema};
+use gait_common::spool::{VERSION, VERSION_KEY, column};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -42,10 +42,10 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    /// A file whose first row starts at `start`.
-    pub(super) fn new(start: Micros) -> Result<Self> {
+    /// A file of batches like this one, whose first row starts at `start`.
+    pub(super) fn new(start: Micros, like: &RecordBatch) -> Result<Self> {
         let options = ArrowWriterOptions::new().with_properties(properties()?).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(Vec::new(), schema(), options)
+        let writer = ArrowWriter::try_new_with_options(Vec::new(), like.schema(), options)
             .context("failed to begin a Parquet file")?;
         Ok(Self { start, rows: 0, writer })
     }

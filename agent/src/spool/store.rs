@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
-use gait_common::spool::CALLS;
 use jiff::Timestamp;
 
 use super::encode::{Encoded, Micros};
@@ -50,9 +49,9 @@ struct Stored {
 }
 
 impl Store {
-    /// Opens the directory of the calls, below that of the spool.
+    /// Opens the table's directory, below that of the spool.
     pub(super) fn open(options: Options) -> Result<Self> {
-        let root = options.dir.join(CALLS);
+        let root = options.dir.join(options.table);
         make_dir(&root)
             .with_context(|| format!("failed to make the spool's directory {}", root.display()))?;
         let mut store = Self {
@@ -124,7 +123,7 @@ impl Store {
         // Said at once and then whenever it costs rows, not with every attempt.
         if !std::mem::replace(&mut self.failing, true) || lost > 0 {
             tracing::error!(
-                "failed to write {}: {error}; {rows} calls wait in memory and are tried again, {lost} were given up; \
+                "failed to write {}: {error}; {rows} rows wait in memory and are tried again, {lost} were given up; \
                  free some space or lower spool.max_bytes",
                 path.display()
             );

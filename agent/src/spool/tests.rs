@@ -16,6 +16,7 @@ const NOW: Nanos = 1_795_332_600_000_000_000;
 fn options(dir: &Path) -> Options {
     Options {
         dir: dir.to_owned(),
+        table: CALLS,
         host: "web/1.example".to_owned(),
         started: NOW,
         max_bytes: 1 << 30,
@@ -138,7 +139,7 @@ fn the_oldest_files_make_room() {
 #[test]
 fn rows_wait_for_a_disk_that_refuses_and_are_lost_only_past_the_bound() {
     let dir = tempfile::tempdir().expect("directory");
-    let waiting = 3 * Encoder::new(0)
+    let waiting = 3 * Encoder::new(0, &batch(NOW, 1))
         .and_then(|mut e| e.push(&batch(NOW, 9)).and_then(|()| e.finish()))
         .expect("file")
         .bytes

@@ -10,7 +10,7 @@ use gait_agent::capture::{Exchange, ProcessSource, Role};
 use gait_agent::decode::Decoder;
 use gait_agent::spool::{Options, Spool};
 use gait_common::caller::CallerNamer;
-use gait_common::spool::{Extra, Rows};
+use gait_common::spool::{CALLS, Extra, Rows};
 use gait_common::wire::exchange::LOST_BEFORE;
 
 use super::shop::{Request, SECRET};
@@ -74,6 +74,7 @@ fn spool(dir: &Path, requests: &[Request]) {
     });
     let mut spool = Spool::open(Options {
         dir: dir.to_owned(),
+        table: CALLS,
         host: "web1".to_owned(),
         started: 0,
         max_bytes: 1 << 30,
