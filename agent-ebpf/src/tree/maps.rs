@@ -92,6 +92,10 @@ pub(crate) struct Tie {
     pub(crate) deferred: u32,
     /// Whether the open call has outlived a request before: no record waits for it any more.
     pub(crate) lasting: u32,
+    /// Whether the thread has answered another request than it received last: it works on several at a time.
+    pub(crate) interleaves: u32,
+    /// Whether no call has ended since the thread last received.
+    pub(crate) fresh: u32,
     pub(crate) unused: u32,
 }
 

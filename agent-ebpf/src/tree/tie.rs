@@ -1,7 +1,9 @@
 //! Ties trees to the request that their thread works on.
 //!
 //! The thread that last received from an HTTP connection works on its request. A tree that ends there is kept
-//! with the connection until the response goes out, and leaves in the exchange's record. Many a server sends its response
+//! with the connection until the response goes out, and leaves in the exchange's record. A thread that was seen to answer
+//! another request than it received last has several under way, as an event loop does: there, only the call that
+//! received, or the next one, is taken to belong to what was received. Many a server sends its response
 //! from inside the very call that is followed: then the record waits in [`DEFERRED`] until that call returns, so that
 //! request and trees are one event. A record does not wait for ever: it is released without the tree when its thread
 //! receives again or ends, and by the agent after a second. A call that has outlived a request, such as a server's event
@@ -16,7 +18,7 @@ use gait_common::wire::{
 use super::maps::{DEFERRED, REQUESTS, Request, TIES, Thread, Tie, count, followed, thread_number};
 use crate::{bound, connection::Slot, exchange, maps::current_thread_known};
 
-const NO_TIE: Tie = Tie { cookie: 0, open: 0, deferred: 0, lasting: 0, unused: 0 };
+const NO_TIE: Tie = Tie { cookie: 0, open: 0, deferred: 0, lasting: 0, interleaves: 0, fresh: 0, unused: 0 };
 static NO_TREES: Request = Request { entries: [[0; ENTRY_BYTES / 8]; MAX_ENTRIES], count: 0, flags: 0 };
 
 /// The current thread has received from the connection with this cookie.
@@ -24,7 +26,7 @@ static NO_TREES: Request = Request { entries: [[0; ENTRY_BYTES / 8]; MAX_ENTRIES
 pub(crate) fn received(cookie: u64) {
     let number = thread_number();
     let Some(tie) = TIES.get_ptr_mut(number) else {
-        let _ = TIES.insert(number, &Tie { cookie, ..NO_TIE }, 0);
+        let _ = TIES.insert(number, &Tie { cookie, fresh: 1, ..NO_TIE }, 0);
         return;
     };
     // SAFETY: the value stays readable while the program runs, as do those below.
@@ -34,6 +36,7 @@ pub(crate) fn received(cookie: u64) {
             (*tie).lasting = 1;
         }
         (*tie).cookie = cookie;
+        (*tie).fresh = 1;
     }
 }
 
@@ -59,6 +62,8 @@ pub(super) fn closes(thread: *mut Thread) {
     // SAFETY: as in `received`.
     unsafe {
         (*tie).open = 0;
+        let fresh = (*tie).fresh != 0;
+        (*tie).fresh = 0;
         let header = &(*thread).fold.header;
         let entry = Entry {
             root: header.root,
@@ -74,7 +79,7 @@ pub(super) fn closes(thread: *mut Thread) {
                 exchange::output(slot);
                 let _ = DEFERRED.remove(number);
             }
-        } else if (*tie).cookie != 0 {
+        } else if (*tie).cookie != 0 && (fresh || (*tie).interleaves == 0) {
             keep((*tie).cookie, &entry);
         }
     }
@@ -118,6 +123,8 @@ pub(crate) fn answered(slot: *mut Slot, cookie: u64) -> bool {
     unsafe {
         if (*tie).cookie == cookie {
             (*tie).cookie = 0;
+        } else if (*tie).cookie != 0 {
+            (*tie).interleaves = 1;
         }
         let waits = (*tie).open != 0 && (*tie).lasting == 0 && (*tie).deferred == 0;
         if !waits || (current_thread_known() && bpf_get_current_pid_tgid() as u32 != number) {
