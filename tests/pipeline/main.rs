@@ -14,5 +14,6 @@ mod model_file;
 mod properties;
 mod report;
 mod secrets;
+mod spans;
 mod story;
 mod update;

@@ -295,8 +295,9 @@ fn fault_result(
     let mut ranked: Vec<(u32, f64)> = blamed.into_iter().collect();
     let name = |place: u32| &*rows.names[place as usize];
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| name(a.0).cmp(name(b.0))));
-    let culprit_rank =
-        ranked.iter().position(|&(place, _)| name(place) == fault.culprit).map(|place| place + 1);
+    let is_culprit =
+        |place: u32| [Some(name(place)), rows.service_of(place)].contains(&Some(fault.culprit.as_str()));
+    let culprit_rank = ranked.iter().position(|&(place, _)| is_culprit(place)).map(|place| place + 1);
     let score = windows.iter().map(|window: &Window| window.score).reduce(f64::max).unwrap_or(0.0);
     FaultResult {
         start: fault.start,
