@@ -1,17 +1,23 @@
 //! `replay`: recorded calls through the pipeline that runs live, with the time of the calls in place of a clock.
 
+mod trees;
+
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use gait_common::call::{Call, Nanos};
 use gait_common::finding::Finding;
 use gait_common::ingest::{self, Format, ReadReport, Record};
+use gait_common::model::Model;
 use gait_common::pipeline::{Funnel, Pipeline};
 use serde::Serialize;
 
 use crate::config::Config;
 use crate::report::{self, Reporter};
 use crate::{exit, host, model};
+
+pub use trees::Trees;
 
 /// How often, in the calls' own time, the pipeline is told that time has passed. Far below what it holds calls back for.
 const TICK: Nanos = 100_000_000;
@@ -56,6 +62,8 @@ pub struct Summary {
     pub interruptions: u64,
     /// What became of the calls; absent without a model.
     pub pipeline: Option<Funnel>,
+    /// What became of the call trees; absent where there are none.
+    pub trees: Option<Trees>,
     /// What became of the findings.
     pub findings: report::Counts,
     /// Whether every stage handed on as much as it took in.
@@ -81,7 +89,8 @@ pub fn replay(options: &Options) -> Result<()> {
         pretty: options.pretty,
         origin: report::Origin { host: host::name(), model: fingerprint.clone().unwrap_or_default() },
     })?;
-    let pipeline = loaded.map(|loaded| Pipeline::new(loaded.model, config.sequence.limits()));
+    let model = loaded.map(|loaded| loaded.model);
+    let pipeline = model.as_ref().map(|model| Pipeline::new(Arc::clone(model), config.sequence.limits()));
     let mut player =
         Player { pipeline, reporter, found: Vec::new(), now: 0, told: 0, calls: 0, interruptions: 0 };
     let read =
@@ -91,7 +100,12 @@ pub fn replay(options: &Options) -> Result<()> {
             Record::Sequence { .. } => bail!("a session without calls cannot be replayed"),
         })?;
     tracing::info!("read {read}");
-    let summary = player.finish(fingerprint, &read)?;
+    player.end()?;
+    let trees = match options.format {
+        Format::Spool => player.trees(&options.inputs, model.as_ref(), config)?,
+        _ => None,
+    };
+    let summary = player.finish(fingerprint, &read, trees);
     if summary.pipeline.is_some_and(|funnel| funnel.named == 0 && funnel.new > 0) {
         tracing::warn!(
             "the model knows none of the interfaces called: was it learned from another kind of input?"
@@ -146,14 +160,35 @@ impl Player {
         self.found.drain(..).try_for_each(|finding| self.reporter.report(finding))
     }
 
-    fn finish(mut self, model: Option<String>, read: &ReadReport) -> Result<Summary> {
+    /// All calls were replayed.
+    fn end(&mut self) -> Result<()> {
         if let Some(pipeline) = &mut self.pipeline {
             pipeline.finish(&mut self.found);
         }
-        self.report()?;
+        self.report()
+    }
+
+    /// Judges the call trees that stand beside the calls.
+    fn trees(
+        &mut self,
+        inputs: &[String],
+        model: Option<&Arc<Model>>,
+        config: &Config,
+    ) -> Result<Option<Trees>> {
+        let every = config.findings.trees_false_alarm_every.as_nanos();
+        let mut found = Vec::new();
+        let trees = trees::judge(inputs, model, every, &mut found)?;
+        if trees.is_some_and(|trees| trees.passed > 0) {
+            tracing::warn!("there are more call trees than can be judged at a time; replay a shorter time");
+        }
+        found.into_iter().try_for_each(|finding| self.reporter.report(finding))?;
+        Ok(trees)
+    }
+
+    fn finish(self, model: Option<String>, read: &ReadReport, trees: Option<Trees>) -> Summary {
         let funnel = self.pipeline.as_ref().map(Pipeline::funnel);
         let calls = self.calls;
-        Ok(Summary {
+        Summary {
             model,
             captured: calls,
             lost: 0,
@@ -164,10 +199,11 @@ impl Player {
             malformed: read.faults(),
             interruptions: self.interruptions,
             pipeline: funnel,
+            trees,
             findings: self.reporter.finish(),
             balanced: read.lines == calls + read.blank + read.not_http + read.faults()
                 && funnel.is_none_or(|f| f.named + f.new == calls && f.scored == calls),
-        })
+        }
     }
 }
 
@@ -181,6 +217,10 @@ impl Summary {
                 "; named {}, new {}, sequenced {}, scored {}, sessions {}, findings {}",
                 f.named, f.new, f.sequenced, f.scored, f.sessions, f.findings
             );
+        }
+        if let Some(trees) = &self.trees {
+            let found = trees.judged.map_or(0, |judged| judged.findings);
+            line += &format!("; rows of trees {}, findings {found}", trees.rows);
         }
         line
     }

@@ -88,6 +88,11 @@ impl Shapes {
         self.names.get(&id).map(String::as_str)
     }
 
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.values().map(String::as_str)
+    }
+
     /// All trees, by root and code.
     pub fn iter(&self) -> impl Iterator<Item = (FunctionId, u64, &Shape)> {
         self.shapes.iter().map(|(&(root, code), shape)| (root, code, shape))
