@@ -7,14 +7,18 @@
 //! GAIT_BLESS=1 cargo test --package gait-tests --test pipeline golden
 //! ```
 //!
-//! and look at the difference. That also writes the model of a version that has none; one that is there is left alone.
+//! and look at the difference. `trees.json` holds what each that knows call trees says about a minute of them. That also writes the model of a version that has none; one that is there is left alone.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use gait_common::model::file::VERSION;
+use gait_common::model::file::{self, VERSION};
 
 use crate::support::{log, score, shop, text, train};
+use crate::trees::{learned, verdicts};
+
+/// The first version that knows call trees.
+const FIRST_WITH_TREES: u32 = 3;
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/model").join(name)
@@ -58,11 +62,42 @@ fn golden_models_judge_as_recorded() {
     }
 }
 
+/// What models that know call trees say about a minute of them, by version.
+#[test]
+fn golden_trees_judge_as_recorded() {
+    type Verdicts = BTreeMap<String, Vec<(String, String, f64)>>;
+    let models = (FIRST_WITH_TREES..=VERSION).map(|version| format!("v{version}.gait"));
+    let now: Verdicts = models.map(|name| (name.clone(), verdicts(&fixture(&name)))).collect();
+    let recorded = fixture("trees.json");
+    if std::env::var_os("GAIT_BLESS").is_some() {
+        let text = serde_json::to_string_pretty(&now).expect("numbers") + "\n";
+        std::fs::write(&recorded, text).expect("the fixtures can be written");
+    }
+    let text = std::fs::read_to_string(&recorded).expect("recorded verdicts");
+    let then: Verdicts = serde_json::from_str(&text).expect("recorded verdicts");
+    assert_eq!(now.keys().collect::<Vec<_>>(), then.keys().collect::<Vec<_>>());
+    for (name, found) in &now {
+        assert!(found.len() >= 3, "{name}: {found:?}");
+        for ((kind, code, evidence), then) in found.iter().zip(&then[name]) {
+            assert_eq!((kind, code), (&then.0, &then.1), "{name}");
+            assert!(
+                (evidence - then.2).abs() < 1e-6 * evidence.abs(),
+                "{name}: {kind} {evidence}, was {}",
+                then.2
+            );
+        }
+        assert_eq!(found.len(), then[name].len(), "{name}");
+    }
+}
+
 fn write_fixture(today: &std::path::Path, model: &std::path::Path) {
     let dir = tempfile::tempdir().expect("a directory");
     // The same callers come twice, so that there are groups.
     let training = shop::requests(&[shop::day(7, 0, 200, 0), shop::day(8, 0, 200, 0)].concat());
     train("combined", &log::write(dir.path(), "training", "combined", &training), text(model));
+    let mut data = file::read(&std::fs::read(model).expect("a model")).expect("a model");
+    data.trees = Some(learned());
+    std::fs::write(model, file::write(&data).expect("a model")).expect("the fixtures can be written");
     if !today.exists() {
         let lines = log::lines(&shop::requests(&shop::day(8, 1, 5, 1)), log::combined);
         std::fs::write(today, lines).expect("the fixtures can be written");

@@ -16,4 +16,5 @@ mod report;
 mod secrets;
 mod spans;
 mod story;
+mod trees;
 mod update;
