@@ -37,6 +37,8 @@ enum Fault {
     SlowPrice,
     /// The cart cannot be read; who called it gives up.
     BrokenCart,
+    /// Prices look as ever and are nonsense; who asked gives up.
+    WrongPrice,
 }
 
 /// The spans of one visit: the gate asks the cart, then the price twice in parallel.
@@ -65,7 +67,8 @@ fn visit(trace: u64, start: u64, fault: Fault, rng: &mut Rng) -> Vec<Span> {
                 add(price, "price", "SELECT", asked + offset + 100_000 * (row + 1), 50_000, false);
             });
         }
-        add(gate, "gate", "render", asked + quote + 100_000, 2_000_000, false);
+        let last = if fault == Fault::WrongPrice { "error" } else { "render" };
+        add(gate, "gate", last, asked + quote + 100_000, 2_000_000, false);
     }
     spans
 }
@@ -189,12 +192,17 @@ fn a_model_of_spans_is_shown_and_drawn() {
     assert!(refused.stderr.contains("knows no call trees"), "{}", refused.stderr);
 }
 
-/// The faults come at the end: a service that is slow by itself, and one whose failure changes who called it.
+/// The faults come at the end: a service that is slow by itself, one whose failure changes who called it, and one whose
+/// answer does.
 #[test]
 fn known_faults_are_found_and_the_right_service_is_blamed() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut spans = minutes(0, MINUTES, Fault::None, 3);
-    let faults = [(MINUTES + 1, Fault::SlowPrice, "price-1"), (MINUTES + 4, Fault::BrokenCart, "cart")];
+    let faults = [
+        (MINUTES + 1, Fault::SlowPrice, "price-1"),
+        (MINUTES + 4, Fault::BrokenCart, "cart"),
+        (MINUTES + 6, Fault::WrongPrice, "price"),
+    ];
     let mut list = Vec::new();
     for (minute, fault, culprit) in faults {
         spans.extend(minutes(minute, 1, fault, minute));
@@ -209,13 +217,15 @@ fn known_faults_are_found_and_the_right_service_is_blamed() {
     for known in [&taught[..], &[]] {
         let result = evaluated(&[known, &["--format", "spans-csv", "--faults", &list, &all]].concat());
         assert_eq!(result["normal"].as_array().expect("windows").len() as u64, MINUTES, "{result:#}");
-        assert_eq!((&result["false_alarms"], &result["detected"]), (&json!(0), &json!(2)), "{result:#}");
-        assert_eq!(result["culprit_first"], 2, "{result:#}");
-        assert_eq!(result["above_all_normal"], 2);
+        assert_eq!((&result["false_alarms"], &result["detected"]), (&json!(0), &json!(3)), "{result:#}");
+        assert_eq!(result["above_all_normal"], 3);
+        let ranks: Vec<_> = (0..3).map(|fault| result["faults"][fault]["culprit_rank"].as_u64()).collect();
+        // A caller that gives up after an answer is the first suspect, who answered the second.
+        assert_eq!(ranks, [Some(1), Some(1), Some(2)], "{result:#}");
         assert_eq!(result["cross_judged"], known.is_empty());
     }
     let said = trainer(&["evaluate", "--format", "spans-csv", "--faults", &list, &all]).good().stdout;
-    assert!(said.contains("faults: 2, detected 2"), "{said}");
+    assert!(said.contains("faults: 3, detected 3"), "{said}");
 }
 
 #[test]

@@ -11,6 +11,8 @@ pub mod judge;
 pub mod rows;
 pub mod view;
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, ensure};
 use gait_common::detect::CalibrationData;
 use gait_common::ingest::spans;
@@ -146,7 +148,7 @@ pub fn traces(input: &Input, names: &mut Shapes, each: &mut dyn FnMut(&Trace) ->
 ///
 /// # Errors
 /// When the input cannot be read or holds no traces.
-pub fn train(input: &Input, base: Option<ModelData>, params: &TrainParams) -> Result<(Trained, Counts)> {
+pub fn train(input: &Input, base: Option<ModelData>, params: &TrainParams) -> Result<Learned> {
     params.progress.reads("1/2 reading spans");
     let (gathered, Read { report, counts }) = gather(input)?;
     params.progress.works("2/2 learning", 1);
@@ -154,8 +156,8 @@ pub fn train(input: &Input, base: Option<ModelData>, params: &TrainParams) -> Re
         .learn()
         .with_context(|| format!("nothing was learned from {}: {report}", input.paths.join(", ")))?;
     params.progress.end();
+    let cells = gathered.stats.cells();
     let base = base.unwrap_or_else(|| {
-        let cells = gathered.stats.cells();
         let meta = Meta {
             trainer: env!("CARGO_PKG_VERSION").to_owned(),
             first_call: cells.iter().map(|cell| cell.tally.first).min().unwrap_or_default(),
@@ -176,8 +178,23 @@ pub fn train(input: &Input, base: Option<ModelData>, params: &TrainParams) -> Re
         groups: None,
         labelled: None,
     };
-    Ok((trained, counts))
+    let windows = cells.iter().map(|cell| cell.window).collect::<BTreeSet<_>>().len();
+    Ok(Learned { trained, counts, windows })
 }
+
+/// What was learned of spans.
+#[derive(Debug)]
+pub struct Learned {
+    /// The model and what it was made from.
+    pub trained: Trained,
+    /// What became of the spans.
+    pub counts: Counts,
+    /// Windows of time in which there were traces.
+    pub windows: usize,
+}
+
+/// With fewer windows nobody can say how much windows differ: rare ways were not seen, and are flagged when they come.
+pub const FEW_WINDOWS: usize = 20;
 
 /// Gathers the trees of spans.
 ///

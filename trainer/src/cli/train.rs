@@ -11,7 +11,7 @@ use super::{InputArgs, note};
 use crate::ingest::Format;
 use crate::report::{self, About};
 use crate::train::{TrainParams, Trained};
-use crate::trees;
+use crate::trees::{self, FEW_WINDOWS, Learned};
 
 /// Learn a model from normal traffic.
 #[derive(Debug, Args)]
@@ -109,7 +109,7 @@ impl TrainArgs {
         let mut input = self.input.input(&self.inputs);
         input.options.watch = Some(params.progress.watch());
         let base = self.onto.as_deref().map(crate::model::load_data).transpose()?;
-        let (trained, counts) = trees::train(&input, base, params)?;
+        let Learned { trained, counts, windows } = trees::train(&input, base, params)?;
         let fingerprint = crate::model::save(&self.out, &trained.model)?;
         note(&format!("read: {}", trained.report));
         super::trees::read_words(&counts).iter().for_each(|line| note(line));
@@ -120,6 +120,11 @@ impl TrainArgs {
                 known.scopes.len(),
                 known.windows,
                 known.window as f64 / 1e9
+            ));
+        }
+        if windows < FEW_WINDOWS {
+            note(&format!(
+                "there were traces in {windows} windows only: what is rare was hardly seen, and will be flagged when it comes"
             ));
         }
         self.written(&trained, fingerprint)
