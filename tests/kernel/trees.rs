@@ -1,10 +1,10 @@
 //! Call trees of real programs, coded in the kernel.
 
 mod bounds;
+mod faults;
 mod followed;
 mod nginx;
 mod places;
 mod postgres;
 mod programs;
 mod python;
-mod requests;
