@@ -9,8 +9,12 @@ use crate::apt::{self, need};
 use crate::build;
 use crate::shell::{as_root, can_be_root, cargo, is_root, run, say};
 
-/// The servers, loads and network tools that the kernel tests drive.
+/// The servers, loads, compilers and network tools that the kernel tests drive.
 const NEEDS: &[apt::Need] = &[
+    need("gcc", "gcc"),
+    need("g++", "g++"),
+    need("/usr/bin/pg_ctlcluster", "postgresql"),
+    need("/usr/bin/flask", "python3-flask"),
     need("wrk", "wrk"),
     need("python3", "python3"),
     need("node", "nodejs"),
