@@ -5,7 +5,8 @@
 //! one exception is behind a feature of its own: `ingest` opens the logs and spools that training and replay read.
 //! Read in this order, the modules are the data flow: a [`call`] of a [`caller`] is named ([`interface`]), joins a
 //! [`sequence`], is scored against a [`model`] ([`detect`]) and may end as a [`finding`]; [`pipeline`] runs the
-//! chain. [`wire`] alone is compiled into the kernel side, without `std`.
+//! chain. Beside it stand the call trees that ran within calls ([`tree`]), with a chain of their own. [`wire`] alone
+//! is compiled into the kernel side, without `std`.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 pub mod wire;
