@@ -69,8 +69,8 @@ impl Functions {
         let mut lines: Vec<String> = self.found.iter().map(Found::line).collect();
         lines.push(match &self.cost {
             Ok(cost) => format!(
-                "cost of a call {:.1} us for its probes, measured here on a function of the agent, and about 0.5 us \
-                 for coding it",
+                "cost of a call {:.1} us for its probes, measured here on a function of the agent; half as much again \
+                 where returns are seen at their instructions; about 0.5 us for coding it",
                 cost.call.as_secs_f64() * 1e6
             ),
             Err(reason) => format!(
