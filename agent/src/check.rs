@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use rustix::fs::{Access, access};
 use serde_json::{Value, json};
 
-use crate::capture::{self, CaptureError, HostReport, TreeOptions};
+use crate::capture::{self, CaptureError, HostReport};
 use crate::config::Config;
 use crate::model::{self, Loaded};
 use crate::{exit, host};
@@ -48,7 +48,7 @@ pub fn check(config: &Config) -> Checked {
 fn survey(config: &Config) -> Result<HostReport> {
     let mut options = config.capture.options()?;
     options.cgroups = host::cgroup_ids(&config.capture.cgroups)?;
-    options.trees = (!config.functions.is_empty()).then(TreeOptions::default);
+    options.trees = (!config.functions.is_empty()).then(|| config.trees.options()).transpose()?;
     Ok(capture::survey(&options)?)
 }
 

@@ -48,6 +48,8 @@ pub struct Config {
     pub findings: Findings,
     /// `[log]`
     pub log: Log,
+    /// `[trees]`
+    pub trees: Trees,
     /// `[[functions]]`
     pub functions: Vec<Functions>,
 }
@@ -155,6 +157,24 @@ pub struct Findings {
     pub trees_false_alarm_every: Period,
 }
 
+/// How many call trees are followed, and with how much memory, where there are `[[functions]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Trees {
+    /// Places in programs that are attached to at a time, a function's entry and its exits; 64 bytes of kernel memory each.
+    pub max_points: u32,
+    /// Threads whose calls are followed at a time; each takes 16 KiB of kernel memory from its first call to its end.
+    pub max_threads: u32,
+    /// Codes known at a time; each takes some 300 bytes of kernel memory per CPU.
+    pub max_codes: u32,
+    /// Size of the ring for new trees: a power of two from 64 KiB to 256 MiB.
+    pub ring_bytes: Size,
+    /// How often a second one function may be entered and left. Beyond that it is detached for the `pause`, and reported.
+    pub max_rate: u64,
+    /// How long a function stays detached.
+    pub pause: Period,
+}
+
 /// What the agent says of itself, on stderr.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -180,6 +200,7 @@ impl Default for Config {
             spool: Spool::default(),
             findings: Findings::default(),
             log: Log::default(),
+            trees: Trees::default(),
             functions: Vec::new(),
         }
     }
@@ -238,6 +259,20 @@ impl Default for Spool {
     }
 }
 
+impl Default for Trees {
+    fn default() -> Self {
+        let options = capture::TreeOptions::default();
+        Self {
+            max_points: options.max_points,
+            max_threads: options.max_threads,
+            max_codes: options.max_codes,
+            ring_bytes: Size(options.ring_bytes.into()),
+            max_rate: options.max_rate,
+            pause: Period::from_secs(options.pause.as_secs()),
+        }
+    }
+}
+
 impl Default for Log {
     fn default() -> Self {
         Self { level: "info".to_owned() }
@@ -283,6 +318,11 @@ impl Config {
         match self.capture.options() {
             Err(capture::CaptureError::Option { name, reason }) => return Err(("capture", name, reason)),
             Err(error) => return Err(("capture", "", error.to_string())),
+            Ok(_) => {}
+        }
+        match self.trees.options() {
+            Err(capture::CaptureError::Option { name, reason }) => return Err(("trees", name, reason)),
+            Err(error) => return Err(("trees", "", error.to_string())),
             Ok(_) => {}
         }
         let at_least = |section, key, value: Period, least: Period| {
@@ -344,6 +384,21 @@ impl Capture {
             trees: None,
             without: capture::Without::default(),
         };
+        options.check()?;
+        Ok(options)
+    }
+}
+
+impl Trees {
+    /// What is handed to the capture.
+    ///
+    /// # Errors
+    /// When an option is out of range.
+    pub fn options(&self) -> Result<capture::TreeOptions, capture::CaptureError> {
+        let ring_bytes = u32::try_from(self.ring_bytes.0).unwrap_or(u32::MAX);
+        let Self { max_points, max_threads, max_codes, max_rate, pause, .. } = *self;
+        let options =
+            capture::TreeOptions { max_points, max_threads, max_codes, ring_bytes, max_rate, pause: pause.0 };
         options.check()?;
         Ok(options)
     }

@@ -21,7 +21,7 @@ use gait_common::call::Nanos;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
-use crate::capture::{Capture, Drained, Features, TreeOptions};
+use crate::capture::{Capture, Drained, Features};
 use crate::config::Config;
 use crate::engine::{Engine, Outputs};
 use crate::report::{self, Reporter};
@@ -123,7 +123,7 @@ fn start(options: &Options) -> Result<Parts> {
     let fingerprint = model.as_ref().map(|m| m.fingerprint.clone());
     let mut capture_options = config.capture.options()?;
     capture_options.cgroups = host::cgroup_ids(&config.capture.cgroups)?;
-    capture_options.trees = (!config.functions.is_empty()).then(TreeOptions::default);
+    capture_options.trees = (!config.functions.is_empty()).then(|| config.trees.options()).transpose()?;
     // Before all else that fails for want of privilege: it needs the most, and says what.
     let mut capture = Capture::start(&capture_options)?;
     let namer = key::namer(config)?;

@@ -62,7 +62,11 @@ impl Default for TreeOptions {
 }
 
 impl TreeOptions {
-    pub(super) fn check(&self) -> Result<(), CaptureError> {
+    /// Checks every range; the error names the option.
+    ///
+    /// # Errors
+    /// [`CaptureError::Option`].
+    pub fn check(&self) -> Result<(), CaptureError> {
         let refuse = |name, reason: String| Err(CaptureError::Option { name, reason });
         if !self.ring_bytes.is_power_of_two() || !(1 << 16..=1 << 28).contains(&self.ring_bytes) {
             return refuse(
