@@ -4,6 +4,7 @@ mod bounds;
 mod faults;
 mod followed;
 mod nginx;
+mod panics;
 mod places;
 mod postgres;
 mod programs;

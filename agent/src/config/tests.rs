@@ -147,6 +147,17 @@ fn the_commented_examples_of_functions_can_be_used() {
 }
 
 #[test]
+fn the_configurations_of_the_readme_can_be_used() {
+    let readme = include_str!("../../../README.md");
+    let examples: Vec<&str> =
+        readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
+    assert!(examples.len() >= 2, "there are examples");
+    for example in examples {
+        parse(example).unwrap_or_else(|error| panic!("{error}: {example}"));
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let error = Config::read(Some(Path::new("/nowhere/gait.toml"))).expect_err("no such file").to_string();
     assert!(error.starts_with("failed to read configuration /nowhere/gait.toml: "), "{error}");
