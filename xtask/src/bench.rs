@@ -7,6 +7,7 @@ mod measured;
 mod mine;
 mod overhead;
 mod summary;
+mod trees;
 
 use std::path::PathBuf;
 
@@ -28,6 +29,8 @@ pub(crate) enum What {
     Ingest,
     /// K-means beside scikit-learn's, on the same points
     Kmeans,
+    /// Following functions, per call: nothing, the tree coder, bpftrace timing the same, an event for each call
+    Trees,
     /// All of them
     All,
 }
@@ -76,6 +79,9 @@ pub(crate) fn bench(what: What, options: &Options) -> Result<()> {
     }
     if is(What::Kmeans) {
         kmeans::kmeans(options)?;
+    }
+    if is(What::Trees) {
+        trees::trees(options)?;
     }
     if is(What::Ingest) {
         ingest::ingest(options)?;
