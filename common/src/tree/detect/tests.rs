@@ -176,7 +176,7 @@ fn wild_services_are_known_to_be_wild() {
 }
 
 /// What every injected fault is found within, in windows.
-const SOON: u64 = 10;
+const SOON: u64 = 5;
 
 fn first(fault: impl Fn(&mut Service), kind: TreeKind) -> TreeFinding {
     let mut last = None;
