@@ -41,6 +41,8 @@ use trees::Trees;
 
 /// Exchanges of others kept while the agent waits for its own; ample for the few milliseconds that takes.
 const MAX_EARLY: usize = 1 << 16;
+/// Exchanges handed over at a time while one is missing, at most: more than the rings hold by default.
+const MAX_SUSPECT: usize = 1 << 17;
 /// Every record there is.
 const NO_LIMIT: usize = usize::MAX;
 
@@ -141,8 +143,11 @@ impl Capture {
         self.rings.wait(timeout);
     }
 
-    /// Hands over up to `limit` exchanges, in order of response time as far as they have come, and says what is
+    /// Hands over some `limit` exchanges, in order of response time as far as they have come, and says what is
     /// missing. Allocates nothing per exchange.
+    ///
+    /// It hands over more while a record is missing that may still come: what is certain to be lost is said together
+    /// with the exchanges on both sides of it.
     pub fn drain(&mut self, limit: usize, each: &mut dyn FnMut(Exchange<'_>)) -> Drained {
         let mut drained = Drained::default();
         let clock = Clock::now();
@@ -151,7 +156,8 @@ impl Capture {
         for kept in early.by_ref().take(limit) {
             namer.hand_over((&kept.record, &kept.head, &kept.trees), clock, now, &mut drained, each);
         }
-        while drained.records + drained.filtered < limit {
+        let most = limit.max(MAX_SUSPECT);
+        while drained.records + drained.filtered < if rings.suspect() { most } else { limit } {
             if !rings.next(&mut |record, head, trees| {
                 namer.hand_over((record, head, trees), clock, now, &mut drained, each);
             }) {

@@ -88,6 +88,8 @@ pub struct Engine {
     batch: Batch,
     rows: Rows,
     rows_since: Nanos,
+    /// Rows that are older than the batch.
+    rows_before: usize,
     /// The next row is the first after a loss.
     interrupted: bool,
     found: Vec<Finding>,
@@ -109,6 +111,7 @@ impl Engine {
             batch: Batch::default(),
             rows: Rows::default(),
             rows_since: 0,
+            rows_before: 0,
             interrupted: false,
             found: Vec::new(),
             trees: None,
@@ -186,8 +189,14 @@ impl Engine {
             return;
         };
         self.counts.calls += 1;
+        if self.pipeline.is_some() {
+            self.batch.push(&call);
+        }
+        if self.outputs.rows.is_none() {
+            return;
+        }
         let extra = Extra {
-            interrupted: false,
+            interrupted: std::mem::take(&mut self.interrupted),
             role: match exchange.role {
                 Role::Server => "server",
                 Role::Client => "client",
@@ -196,7 +205,7 @@ impl Engine {
             peer: Some(exchange.peer.ip()),
             cgroup: exchange.cgroup,
         };
-        self.batch.push(&call, extra);
+        self.rows.push(&call, &extra);
     }
 
     /// Ends a batch at `now` (Unix, ns). `lost` says that something is missing from it, nobody knows of whom.
@@ -243,31 +252,25 @@ impl Engine {
     }
 
     fn interrupt(&mut self) {
-        self.interrupted = true;
+        if self.rows_before < self.rows.len() {
+            self.rows.interrupt(self.rows_before)
+        } else {
+            self.interrupted = true
+        }
         if let Some(pipeline) = &mut self.pipeline {
             pipeline.interrupt(&mut self.found);
         }
     }
 
-    /// Records the batch, and hands the rows over when there are many or they have been kept for long.
+    /// Hands the rows over when there are many or they have been kept for long.
     fn record(&mut self, now: Nanos) -> Result<()> {
-        if self.outputs.rows.is_none() {
-            return Ok(());
+        if self.rows_before == 0 {
+            self.rows_since = now;
         }
-        for at in 0..self.batch.len() {
-            if self.rows.is_empty() {
-                self.rows_since = now;
-            }
-            let (call, extra) = self.batch.get(at);
-            let interrupted = std::mem::take(&mut self.interrupted);
-            self.rows.push(&call, &Extra { interrupted, ..extra });
-            if self.rows.len() >= ROWS {
-                self.send_rows()?;
-            }
-        }
-        if !self.rows.is_empty() && now.saturating_sub(self.rows_since) >= ROWS_HELD {
+        if self.rows.len() >= ROWS || now.saturating_sub(self.rows_since) >= ROWS_HELD {
             self.send_rows()?;
         }
+        self.rows_before = self.rows.len();
         Ok(())
     }
 

@@ -35,8 +35,11 @@ use summary::{Captured, Sources};
 
 /// How long stopping may take.
 const SHUTDOWN: Duration = Duration::from_secs(5);
-/// Exchanges that are taken in before the pipeline sees them, at most.
-const BATCH: usize = 8192;
+/// Exchanges that are taken in at a time: few, so that the agent never keeps a CPU for longer than a server's queue of
+/// requests lasts, ...
+const BATCH: usize = 128;
+/// ... and ever more up to this many while it falls behind.
+const LARGE_BATCH: usize = 8192;
 /// Batches of rows that may wait for the spool.
 const ROWS_QUEUE: usize = 16;
 /// Findings that may wait for the sinks.
@@ -210,14 +213,17 @@ fn keep_capturing(
         if let Some(follower) = &mut follower {
             follower.look(&mut capture, &mut |name| engine.name_function(name));
         }
+        let mut batch = BATCH;
         loop {
-            let drained = capture.drain(BATCH, &mut |exchange| engine.take(&exchange));
+            let drained = capture.drain(batch, &mut |exchange| engine.take(&exchange));
             captured.add(&drained);
             losses.note(&drained);
             engine.end_batch(now(), !drained.gaps.is_empty())?;
             if !drained.more {
                 break;
             }
+            batch = LARGE_BATCH.min(batch + BATCH);
+            std::thread::yield_now();
         }
         if follower.is_some() {
             take_trees(&mut capture, &mut engine, false)?;

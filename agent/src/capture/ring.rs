@@ -118,6 +118,11 @@ impl Rings {
         true
     }
 
+    /// Whether a record is missing that may still come.
+    pub(super) fn suspect(&self) -> bool {
+        self.numbers.iter().any(|numbers| numbers.open.is_some())
+    }
+
     /// Hands over the holes that are certain: call it when the rings are empty.
     pub(super) fn holes(&mut self, each: &mut dyn FnMut(Hole)) {
         self.numbers.iter_mut().filter_map(|numbers| numbers.open.take()).for_each(each);

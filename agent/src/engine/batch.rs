@@ -1,7 +1,6 @@
 //! Calls kept in one block of text, so that a batch of any size allocates nothing once the block has grown.
 
 use gait_common::call::{Call, Process};
-use gait_common::spool::Extra;
 
 /// Calls that go through the pipeline at a time.
 const CHUNK: usize = 64;
@@ -17,48 +16,38 @@ pub(super) struct Batch {
 #[derive(Debug)]
 struct Kept {
     call: Call<'static>,
-    extra: Extra<'static>,
     from: usize,
     /// Lengths of method, host, target, caller and comm.
     lens: [usize; 5],
 }
 
 impl Batch {
-    pub(super) fn len(&self) -> usize {
-        self.calls.len()
-    }
-
-    pub(super) fn push(&mut self, call: &Call<'_>, extra: Extra<'static>) {
+    pub(super) fn push(&mut self, call: &Call<'_>) {
         let texts = [call.method, call.host, call.target, call.caller, call.process.comm];
         let from = self.text.len();
         self.text.extend(texts);
         let Call { start, duration, status, process: Process { pid, .. }, gap, .. } = *call;
         let call =
             Call { start, duration, status, process: Process { pid, comm: "" }, gap, ..Call::default() };
-        self.calls.push(Kept { call, extra, from, lens: texts.map(str::len) });
+        self.calls.push(Kept { call, from, lens: texts.map(str::len) });
     }
 
-    /// The call at a place below [`len`](Self::len).
-    pub(super) fn get(&self, at: usize) -> (Call<'_>, Extra<'static>) {
-        let kept = &self.calls[at];
+    fn get<'a>(&'a self, kept: &'a Kept) -> Call<'a> {
         let mut from = kept.from;
         let [method, host, target, caller, comm] = kept.lens.map(|len| {
             from += len;
             &self.text[from - len..from]
         });
         let process = Process { comm, ..kept.call.process };
-        (Call { method, host, target, caller, process, ..kept.call }, kept.extra)
+        Call { method, host, target, caller, process, ..kept.call }
     }
 
     /// Hands over all calls, some at a time.
     pub(super) fn each_chunk(&self, mut each: impl FnMut(&[Call<'_>])) {
         let mut chunk = [Call::default(); CHUNK];
-        for from in (0..self.len()).step_by(CHUNK) {
-            let len = CHUNK.min(self.len() - from);
-            for (offset, call) in chunk[..len].iter_mut().enumerate() {
-                *call = self.get(from + offset).0;
-            }
-            each(&chunk[..len]);
+        for some in self.calls.chunks(CHUNK) {
+            chunk.iter_mut().zip(some).for_each(|(call, kept)| *call = self.get(kept));
+            each(&chunk[..some.len()]);
         }
     }
 

@@ -123,7 +123,10 @@ fn rows_are_handed_over_when_there_are_many_or_they_are_old() {
         take(&mut engine, START, "GET /a HTTP/1.1\r\n\r\n");
     }
     engine.end_batch(START, false).expect("receivers are there");
-    assert_eq!(recorded(&rows).len(), ROWS);
+    assert_eq!(recorded(&rows).len(), ROWS + 1);
+    take(&mut engine, START, "GET /a HTTP/1.1\r\n\r\n");
+    engine.end_batch(START, false).expect("receivers are there");
+    assert_eq!(recorded(&rows).len(), 0);
     engine.end_batch(START + ROWS_HELD, false).expect("receivers are there");
     assert_eq!(recorded(&rows).len(), 1);
 }
