@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use object::LittleEndian;
@@ -16,6 +16,7 @@ use object::elf::{
     PT_LOAD, ProgramHeader64, SHT_NOBITS, SectionHeader64, Sym64,
 };
 use object::pod::{Pod, from_bytes, slice_from_bytes};
+use rustix::fs::OFlags;
 
 use super::usdt::Machine;
 
@@ -116,7 +117,8 @@ impl Image {
     /// # Errors
     /// When it cannot be read, is malformed, or is no ELF file of 64 bits for x86-64 or aarch64.
     pub fn open(path: &Path) -> Result<Self, ElfError> {
-        let file = File::open(path)?;
+        // Opening a pipe would wait for somebody to write into it.
+        let file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(ElfError::Kind("it is no regular file"));

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::elf::ElfError;
 use super::point::{Change, FileId, Key, Point};
 use super::process::{Process, Processes, Stamp, below};
 use super::select::{Contents, Selection, select};
@@ -55,6 +56,8 @@ struct Known {
     wanted: Wanted,
     program: bool,
     unwinds: bool,
+    /// It could not be opened or read, and may be the next time.
+    unreachable: bool,
     /// For each of its targets, what was found or why nothing could be.
     found: Vec<(usize, Selection)>,
 }
@@ -115,8 +118,7 @@ impl Plan {
             self.processes.all().filter(|process| mapping(process)).map(|process| process.pid).collect();
         self.processes.look_at_maps(MAPS_A_LOOK, &|process| due.contains(&process.pid));
         let wanted = self.wanted();
-        self.read(wanted);
-        self.change()
+        if self.read(wanted) { self.change() } else { Change::default() }
     }
 
     /// All points as of the last look.
@@ -170,10 +172,9 @@ impl Plan {
     /// The files that the targets mean now.
     fn wanted(&mut self) -> BTreeMap<FileId, Wanted> {
         let mut wanted = BTreeMap::new();
-        let root = Path::new("/");
         for target in self.targets.iter().filter(|target| target.service.is_none()) {
             for path in target.binary.iter().flat_map(|binary| binary.here(MAX_FILES)) {
-                want(&mut wanted, &path, &path, root, target.index);
+                want_here(&mut wanted, &path, target.index);
             }
         }
         for process in self.processes.all() {
@@ -184,15 +185,16 @@ impl Plan {
                 let process_root = self.processes.root(process);
                 if target.binary.as_ref().is_none_or(|binary| binary.matches(&process.path)) {
                     let path = self.processes.reach(process);
-                    want(&mut wanted, &path, &process.path, &process_root, target.index);
+                    want(&mut wanted, (&path, process.exe), &process.path, &process_root, target.index);
                     if path == process.path && self.remembered.len() < MAX_FILES {
                         self.remembered.entry(path).or_default().insert(target.index);
                     }
                 }
                 let Some(binary) = &target.binary else { continue };
                 for path in process.mapped.iter().filter(|path| binary.matches(path)) {
+                    let Some(stamp) = self.processes.stamp(process, path) else { continue };
                     let reach = below(&process_root, path);
-                    want(&mut wanted, &reach, path, &process_root, target.index);
+                    want(&mut wanted, (&reach, stamp), path, &process_root, target.index);
                     if !process.contained && self.remembered.len() < MAX_FILES {
                         self.remembered.entry(path.clone()).or_default().insert(target.index);
                     }
@@ -201,7 +203,7 @@ impl Plan {
         }
         for (path, targets) in &self.remembered {
             for target in targets {
-                want(&mut wanted, path, path, root, *target);
+                want_here(&mut wanted, path, *target);
             }
         }
         // A library that was replaced stays while a process has one of that name mapped, as far as maps were read.
@@ -214,24 +216,34 @@ impl Plan {
         wanted
     }
 
-    /// Reads the files that are new or have changed, and forgets those that are not wanted any more.
-    fn read(&mut self, wanted: BTreeMap<FileId, Wanted>) {
+    /// Reads the files that are new or have changed, and forgets those that are not wanted any more. Says whether there
+    /// were any.
+    fn read(&mut self, wanted: BTreeMap<FileId, Wanted>) -> bool {
         self.beyond = wanted.len().saturating_sub(MAX_FILES);
+        let before = self.files.len();
         self.files.retain(|id, _| wanted.contains_key(id));
+        let mut changed = self.files.len() != before;
         for (id, file) in wanted {
             let full = self.files.len() >= MAX_FILES;
             match self.files.get_mut(&id) {
-                Some(known) if known.wanted.stamp == file.stamp && known.wanted.targets == file.targets => {
+                Some(known)
+                    if known.wanted.stamp == file.stamp
+                        && known.wanted.targets == file.targets
+                        && !known.unreachable =>
+                {
                     // Its process may have ended; another one still leads there.
+                    changed |= known.wanted.path != file.path;
                     known.wanted.path = file.path;
                 }
                 None if full => {}
                 _ => {
                     let known = Known::read(file, &self.targets);
                     self.files.insert(id, known);
+                    changed = true;
                 }
             }
         }
+        changed
     }
 
     /// Makes points of what the files hold, and compares them with those there were.
@@ -278,18 +290,26 @@ impl Plan {
     }
 }
 
-/// Adds a file to those that are wanted, if it is there.
-fn want(wanted: &mut BTreeMap<FileId, Wanted>, path: &Path, name: &Path, root: &Path, target: usize) {
+/// Adds a file of this host to those that are wanted, if it is there.
+fn want_here(wanted: &mut BTreeMap<FileId, Wanted>, path: &Path, target: usize) {
     let Some(stamp) = Stamp::at(path) else { return };
+    // A link such as /usr/bin/python3 goes by the name of its file.
+    let name = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    want(wanted, (path, stamp), &name, Path::new("/"), target);
+}
+
+/// Adds a file, where it is reached and what it is there, to those that are wanted.
+fn want(
+    wanted: &mut BTreeMap<FileId, Wanted>,
+    (path, stamp): (&Path, Stamp),
+    name: &Path,
+    root: &Path,
+    target: usize,
+) {
     let file = wanted.entry(stamp.id).or_insert_with(|| Wanted {
         stamp,
         path: path.to_owned(),
-        // A link such as /usr/bin/python3 goes by the name of its file.
-        name: if root == Path::new("/") && !path.starts_with("/proc") {
-            path.canonicalize().unwrap_or_else(|_| name.to_owned())
-        } else {
-            name.to_owned()
-        },
+        name: name.to_owned(),
         root: root.to_owned(),
         targets: BTreeSet::new(),
     });
@@ -310,6 +330,7 @@ impl Known {
         let found = found.collect();
         let program = contents.as_ref().is_ok_and(Contents::is_program);
         let unwinds = contents.as_ref().is_ok_and(Contents::unwinds);
-        Self { wanted: file, program, unwinds, found }
+        let unreachable = matches!(contents, Err(ElfError::Io(_)));
+        Self { wanted: file, program, unwinds, unreachable, found }
     }
 }

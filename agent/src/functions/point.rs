@@ -16,7 +16,7 @@ use super::usdt::Place;
 /// A file as the kernel tells them apart. A file that is replaced is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId {
-    /// The device it is on, as `stat` gives it.
+    /// The device it is on, as `stat` gives it; for a file in a layer of containers, a number that all of them share.
     pub device: u64,
     /// Its inode.
     pub inode: u64,

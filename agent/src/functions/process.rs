@@ -3,13 +3,13 @@
 //! A look at them all costs one `stat` each. The rest is read when a process is new or has become another program; maps
 //! of memory, which are dear, are read of a few processes at a time.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 
 use super::point::FileId;
 
@@ -27,7 +27,7 @@ const DELETED: &str = " (deleted)";
 pub(super) struct Stamp {
     pub(super) id: FileId,
     size: u64,
-    modified: (i64, i64),
+    modified: (i64, u64),
 }
 
 /// A program that runs.
@@ -58,18 +58,46 @@ pub(super) struct Processes {
     look: u64,
 }
 
-impl Stamp {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        Self {
-            id: FileId { device: metadata.dev(), inode: metadata.ino() },
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        }
-    }
+/// `OVERLAYFS_SUPER_MAGIC`.
+const OVERLAY: u64 = 0x794c_7630;
+/// Set in the device of files that are known by their layer, which no device has.
+const LAYER: u64 = 1 << 63;
 
+impl Stamp {
     /// The stamp of a regular file.
     pub(super) fn at(path: &Path) -> Option<Self> {
-        fs::metadata(path).ok().filter(Metadata::is_file).map(|metadata| Self::of(&metadata))
+        let stat = rustix::fs::stat(path).ok()?;
+        Self::of(&stat, || rustix::fs::statfs(path).ok())
+    }
+
+    /// The stamp of a regular file that is reached below `root` without a link on the way: the root of somebody who might
+    /// have put one there that leads out.
+    fn below(root: &Path, path: &Path) -> Option<Self> {
+        let directory = rustix::fs::open(root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let (flags, resolve) =
+            (OFlags::PATH | OFlags::CLOEXEC, ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS);
+        let file = rustix::fs::openat2(directory, path, flags, Mode::empty(), resolve).ok()?;
+        Self::of(&rustix::fs::fstat(&file).ok()?, || rustix::fs::fstatfs(&file).ok())
+    }
+
+    fn of(stat: &rustix::fs::Stat, system: impl FnOnce() -> Option<rustix::fs::StatFs>) -> Option<Self> {
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return None;
+        }
+        let (size, modified) = (stat.st_size as u64, (stat.st_mtime, stat.st_mtime_nsec));
+        let mut device = stat.st_dev;
+        // Containers of one image have the same file under many devices, an overlay's each, and the kernel puts probes
+        // into the file below: with a probe for each of them a call would be seen many times. The inode's number is that
+        // of the file below; what its device is nobody says.
+        let overlaid =
+            rustix::fs::major(device) == 0 && system().is_some_and(|of| of.f_type as u64 == OVERLAY);
+        if overlaid {
+            let sum = [size, modified.0 as u64, modified.1]
+                .iter()
+                .fold(0_u64, |sum, part| (sum.rotate_left(29) ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            device = sum | LAYER;
+        }
+        Some(Self { id: FileId { device, inode: stat.st_ino }, size, modified })
     }
 }
 
@@ -155,6 +183,11 @@ impl Processes {
     /// The root directory of a process, as the agent reaches it.
     pub(super) fn root(&self, process: &Process) -> PathBuf {
         if process.contained { self.proc.join(format!("{}/root", process.pid)) } else { PathBuf::from("/") }
+    }
+
+    /// The stamp of a file that a process sees under this path.
+    pub(super) fn stamp(&self, process: &Process, path: &Path) -> Option<Stamp> {
+        if process.contained { Stamp::below(&self.root(process), path) } else { Stamp::at(path) }
     }
 
     /// A path under which the agent reaches a process's file, which it may share with the host or not, and which may

@@ -285,7 +285,9 @@ fn probes(contents: &Contents, target: &Target, pair: &Pair) -> Selection {
         if first {
             let others = contents.probes.iter().filter(|probe| probe.provider == pair.provider).count();
             return trouble(match (contents.probes.len(), others) {
-                (0, _) => "it has no USDT probes".to_owned(),
+                (0, _) => "it has no USDT probes; if they are in a library of the service, name it by `binary`, such as \
+                           \"libpython3*\""
+                    .to_owned(),
                 (_, 0) => format!("it has no USDT probes of the provider {}", pair.provider),
                 _ => format!("it has no USDT probe {}:{name}", pair.provider),
             });

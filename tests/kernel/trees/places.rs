@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context as _;
 use gait_agent::{
     capture::{Options, PortSet, TreeEvent, TreeOptions},
     config::Functions,
@@ -21,13 +22,15 @@ use crate::support::{process::Process, until, watch::Watch};
 struct Ticks {
     watch: Watch,
     total: Statistics,
+    /// How many calls each new tree had.
+    shapes: Vec<usize>,
 }
 
 impl Ticks {
     fn watch() -> anyhow::Result<Self> {
         let (ports, trees) = (PortSet::Only(vec![1]), Some(TreeOptions::default()));
         let watch = Watch::with(Options { ports, trees, ..Options::default() })?;
-        Ok(Self { watch, total: Statistics::default() })
+        Ok(Self { watch, total: Statistics::default(), shapes: Vec::new() })
     }
 
     fn follow(&mut self, change: &Change) -> (usize, usize) {
@@ -41,11 +44,11 @@ impl Ticks {
         let before = self.total.calls;
         std::thread::sleep(Duration::from_millis(100));
         self.watch.drain();
-        let total = &mut self.total;
-        let mut count = |event: TreeEvent<'_>| {
-            if let TreeEvent::Counts { counts, .. } = event {
-                total.add(counts);
-            }
+        let (total, shapes) = (&mut self.total, &mut self.shapes);
+        let mut count = |event: TreeEvent<'_>| match event {
+            TreeEvent::Counts { counts, .. } => total.add(counts),
+            TreeEvent::New { tree, .. } => shapes.push(tree.nodes().count()),
+            TreeEvent::Name { .. } => {}
         };
         self.watch.capture.drain_trees(&mut count);
         self.watch.capture.tree_counts(&mut count)?;
@@ -98,6 +101,46 @@ fn a_container_s_own_file_is_followed_while_it_runs() -> anyhow::Result<()> {
     drop(container);
     let change = next_change(&mut plan, &mut at)?;
     assert_eq!(ticks.follow(&change), (0, 2));
+    Ok(())
+}
+
+/// Containers of one image see its files under a device of each one's own; the kernel has each file once.
+#[test]
+fn containers_of_one_image_share_their_probes() -> anyhow::Result<()> {
+    let program = Program::compile("ticker.c", &[])?;
+    let image = program.path.parent().context("a directory")?;
+    let start = |number: u32| {
+        let [upper, work] = ["upper", "work"].map(|name| image.with_extension(format!("{name}{number}")));
+        fs::create_dir_all(&upper)?;
+        fs::create_dir_all(&work)?;
+        let layers =
+            format!("lowerdir={},upperdir={},workdir={}", image.display(), upper.display(), work.display());
+        let script = format!("mount -t overlay none -o {layers} /mnt && exec /mnt/ticker");
+        let process = Process::start(Command::new("unshare").args(["--mount", "sh", "-c", &script]))?;
+        anyhow::Ok((process, [upper, work]))
+    };
+    let (mut plan, mut at) = (plan(functions(Path::new("/mnt/ticker"), &["f_tick"])?), Instant::now());
+    let mut ticks = Ticks::watch()?;
+    assert_eq!(plan.refresh(at), Change::default());
+    let (first, rest) = start(1)?;
+    let change = next_change(&mut plan, &mut at)?;
+    assert_eq!(ticks.follow(&change), (2, 0));
+    let (second, more) = start(2)?;
+    ticks.wait_for_calls()?;
+    for _ in 0..5 {
+        at += INTERVAL;
+        let change = plan.refresh(at);
+        assert_eq!(change, Change::default(), "its probes are there already");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(first);
+    ticks.new_calls()?;
+    at += INTERVAL;
+    assert_eq!(plan.refresh(at), Change::default(), "the other one has the file still");
+    ticks.wait_for_calls()?;
+    assert!(ticks.shapes.iter().all(|nodes| *nodes == 1), "each call is seen once: {:?}", ticks.shapes);
+    drop(second);
+    rest.iter().chain(&more).try_for_each(fs::remove_dir_all)?;
     Ok(())
 }
 
