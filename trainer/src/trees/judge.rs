@@ -160,3 +160,49 @@ fn borrow_novelty(data: &mut TreesData) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sign(instance: u32, kind: TreeKind, ln_e: f64) -> Sign {
+        Sign { instance, root: 1, code: 0, kind, hits: 1, trials: 1, ln_e }
+    }
+
+    /// The mean of e-values of 1 is 1, however many there are; one strong test is worth its share of the weight.
+    #[test]
+    fn a_score_is_the_logarithm_of_a_weighted_mean() {
+        use TreeKind::{LatencyShift, UnseenTree};
+        assert_eq!(score(&[]), 0.0);
+        let even: Vec<Sign> =
+            (0..9).map(|n| sign(n % 3, [UnseenTree, LatencyShift][n as usize % 2], 0.0)).collect();
+        assert!(score(&even).abs() < 1e-12);
+        let mut one = even.clone();
+        one[0].ln_e = 10.0;
+        // Half of the weight is its kind's, a third of that its instance's; instance 0 has two tests of the kind.
+        let want = (1.0 + (10_f64.exp() - 1.0) / 12.0).ln();
+        assert!((score(&one) - want).abs() < 1e-9, "{} {want}", score(&one));
+        let huge: Vec<Sign> = (0..3).map(|n| sign(n, UnseenTree, 600.0)).collect();
+        assert!((score(&huge) - 600.0).abs() < 1e-9);
+    }
+
+    /// A root that was called three times knows nothing by itself; what it learns from steady others makes a new tree of it
+    /// surprising, and from others that are always new, not.
+    #[test]
+    fn roots_learn_from_each_other_how_often_trees_are_new() {
+        let scope = |root, calls: u64, hits: u64| {
+            let rate = Rate::learn(std::iter::once((hits, calls)));
+            ScopeData { interface: String::new(), root, calls, novel: [rate; 3], codes: Vec::new() }
+        };
+        let alone = scope(1, 3, 0).novel[0].ln_tail(3, 3);
+        let among = |others: u64| {
+            let mut data = TreesData { window: 1, ..TreesData::default() };
+            data.scopes.push(scope(1, 3, 0));
+            data.scopes.extend((2..30).map(|root| scope(root, 500, others)));
+            borrow_novelty(&mut data);
+            data.scopes[0].novel[0].ln_tail(3, 3)
+        };
+        assert!(among(0) < alone - 5.0, "{} {alone}", among(0));
+        assert!(among(400) > -2.0, "{}", among(400));
+    }
+}
