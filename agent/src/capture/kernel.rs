@@ -4,6 +4,7 @@ use std::{
     error::Error,
     fs::File,
     io,
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
 };
 
@@ -15,7 +16,11 @@ use aya::{
 use aya_log::EbpfLogger;
 use gait_common::wire::{PORT_WORDS, RINGS, counter, tree};
 
-use super::{CaptureError, Options, PortSet, TreeOptions, host::Features, trees::Trees};
+use super::{
+    CaptureError, Options, PortSet, TreeOptions,
+    host::Features,
+    trees::{PointProgram, Trees, multi},
+};
 
 /// The object file of `gait-agent-ebpf`, if this build has one.
 static OBJECT: Option<&[u8]> = include!(concat!(env!("OUT_DIR"), "/ebpf.rs"));
@@ -73,6 +78,8 @@ pub(super) struct Kernel {
     ebpf: Ebpf,
     stats: PerCpuArray<MapData, Stats>,
     flush_log: Option<Box<dyn FnMut() + Send>>,
+    /// The program that follows functions, until it is attached.
+    point: Option<PointProgram>,
     thread_end_hook: bool,
 }
 
@@ -138,14 +145,14 @@ impl Kernel {
                 form.thread_end_hook = false;
                 continue;
             }
+            let mut point = None;
             if options.trees.is_some() {
-                load_tree_program(&mut ebpf)
-                    .map_err(|error| refused("loading the program that follows functions", &error))?;
+                point = Some(load_tree_program(object, &mut ebpf)?);
             }
             match load_packet_programs(&mut ebpf) {
                 Ok(()) => {
                     set_filters(&mut ebpf, options)?;
-                    let kernel = Self::take(ebpf, form.thread_end_hook)?;
+                    let kernel = Self::take(ebpf, point, form.thread_end_hook)?;
                     return Ok((kernel, features));
                 }
                 Err(error) if form.current_comm && !is_privilege(&error) => {
@@ -163,7 +170,11 @@ impl Kernel {
         }
     }
 
-    fn take(mut ebpf: Ebpf, thread_end_hook: bool) -> Result<Self, CaptureError> {
+    fn take(
+        mut ebpf: Ebpf,
+        point: Option<PointProgram>,
+        thread_end_hook: bool,
+    ) -> Result<Self, CaptureError> {
         let map = ebpf.take_map("STATS").ok_or_else(|| missing("STATS"))?;
         let stats = PerCpuArray::try_from(map).map_err(|error| kernel("opening the map STATS", &error))?;
         let flush_log = match EbpfLogger::init(&mut ebpf) {
@@ -173,7 +184,7 @@ impl Kernel {
                 None
             }
         };
-        Ok(Self { ebpf, stats, flush_log, thread_end_hook })
+        Ok(Self { ebpf, stats, flush_log, point, thread_end_hook })
     }
 
     /// The tree coder, attached to nothing yet.
@@ -182,7 +193,8 @@ impl Kernel {
             let attached = program::<BtfTracePoint>(&mut self.ebpf, "gait_thread_end")?.attach();
             attached.map_err(|error| refused("attaching gait_thread_end", &error))?;
         }
-        Trees::take(&mut self.ebpf, options, cpus()?)
+        let point = self.point.take().ok_or_else(|| missing("gait_point"))?;
+        Trees::take(&mut self.ebpf, point, options, cpus()?)
     }
 
     /// Attaches the programs to every socket below `cgroup`.
@@ -333,9 +345,20 @@ fn load_packet_programs(ebpf: &mut Ebpf) -> Result<(), ProgramError> {
     Ok(())
 }
 
-fn load_tree_program(ebpf: &mut Ebpf) -> Result<(), ProgramError> {
-    let program: &mut UProbe = ebpf.program_mut("gait_point").ok_or(ProgramError::NotLoaded)?.try_into()?;
-    program.load()
+/// Loads the program that follows functions, in the newest form that this kernel admits.
+fn load_tree_program(object: &[u8], ebpf: &mut Ebpf) -> Result<PointProgram, CaptureError> {
+    match multi::load(object, ebpf, "gait_point") {
+        Ok(program) => return Ok(PointProgram::Multi(program)),
+        Err(error) => tracing::debug!("points are attached one by one: {error}"),
+    }
+    let mut single = || -> Result<_, ProgramError> {
+        let program: &mut UProbe =
+            ebpf.program_mut("gait_point").ok_or(ProgramError::NotLoaded)?.try_into()?;
+        program.load()?;
+        let fd = program.fd()?.as_fd().try_clone_to_owned()?;
+        Ok(PointProgram::Single(fd))
+    };
+    single().map_err(|error| refused("loading the program that follows functions", &error))
 }
 
 /// Takes a map out of the loaded object.

@@ -8,6 +8,7 @@
 mod attach;
 mod cost;
 mod counters;
+pub(super) mod multi;
 mod statistics;
 mod sys;
 
@@ -27,6 +28,7 @@ pub use attach::{Attachment, Tripped};
 pub use cost::{ProbeCost, probe_cost};
 pub use counters::TreeCounters;
 
+pub(super) use attach::PointProgram;
 use attach::{Attachments, Breaker};
 use counters::Raw;
 use statistics::Table;
@@ -134,10 +136,15 @@ const WAIT_NS: u64 = 1_000_000_000;
 
 impl Trees {
     /// Takes the loaded programs' maps.
-    pub(super) fn take(ebpf: &mut Ebpf, options: &TreeOptions, cpus: usize) -> Result<Self, CaptureError> {
+    pub(super) fn take(
+        ebpf: &mut Ebpf,
+        program: PointProgram,
+        options: &TreeOptions,
+        cpus: usize,
+    ) -> Result<Self, CaptureError> {
         kernel::raise_open_files();
         Ok(Self {
-            attachments: Attachments::new(ebpf, options.max_points)?,
+            attachments: Attachments::new(ebpf, program, options.max_points)?,
             breaker: Breaker::new(options.max_rate, options.pause),
             ring: kernel::take_map(ebpf, "TREE_RING")?,
             table: Table::new(kernel::take_map(ebpf, "TREE_STATS")?, cpus),

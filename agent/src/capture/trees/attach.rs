@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use aya::Ebpf;
 use aya::maps::{Array, MapData, PerCpuArray};
-use aya::programs::{ProgramFd, UProbe};
 use gait_common::wire::tree::{MAX_DEPTH, point};
 
-use super::sys::{Place, Uprobes};
+use super::sys::{self, Place, Uprobes};
 use crate::capture::CaptureError;
 use crate::capture::kernel::{self, Wire};
 use crate::functions::spec::Success;
@@ -18,10 +17,18 @@ use crate::functions::usdt::At;
 use crate::functions::usdt::Place as UsdtPlace;
 use crate::functions::{Change, Key, Kind, Naming, Point};
 
+/// The program that runs at every point.
+pub(in crate::capture) enum PointProgram {
+    /// Attached by links of the kind `uprobe_multi`.
+    Multi(OwnedFd),
+    /// Attached by links to perf events.
+    Single(OwnedFd),
+}
+
 /// What is attached where.
 pub(super) struct Attachments {
     uprobes: Uprobes,
-    program: ProgramFd,
+    program: PointProgram,
     points: Array<MapData, Wire<point::Point>>,
     hits: PerCpuArray<MapData, u64>,
     attached: BTreeMap<Key, Attached>,
@@ -79,21 +86,17 @@ pub(super) struct Breaker {
 }
 
 /// Links that are closed at a time.
-const CLOSERS: usize = 64;
+const CLOSERS: usize = 128;
 
 /// How often rates are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Attachments {
-    pub(super) fn new(ebpf: &mut Ebpf, max_points: u32) -> Result<Self, CaptureError> {
+    pub(super) fn new(ebpf: &mut Ebpf, program: PointProgram, max_points: u32) -> Result<Self, CaptureError> {
         let uprobes = Uprobes::of_this_kernel().map_err(|error| CaptureError::Unsupported {
             what: "uprobes".to_owned(),
             reason: error.to_string(),
         })?;
-        let program = kernel::program::<UProbe>(ebpf, "gait_point")?
-            .fd()
-            .and_then(|fd| Ok(fd.try_clone()?))
-            .map_err(|error| kernel::kernel("using the program gait_point", &error))?;
         let points = kernel::take_map(ebpf, "POINTS")?;
         let hits = kernel::take_map(ebpf, "POINT_HITS")?;
         Ok(Self {
@@ -186,7 +189,10 @@ impl Attachments {
             is_return: point.key.kind == Kind::Return,
             semaphore: point.semaphore,
         };
-        let link = self.uprobes.attach(self.program.as_fd(), &place, u64::from(cookie));
+        let link = match &self.program {
+            PointProgram::Multi(program) => sys::attach_multi(program.as_fd(), &place, u64::from(cookie)),
+            PointProgram::Single(program) => self.uprobes.attach(program.as_fd(), &place, u64::from(cookie)),
+        };
         link.map_err(|error| {
             format!("attaching to {} at {:#x}: {error}", point.path.display(), point.key.offset)
         })

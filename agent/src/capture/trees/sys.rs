@@ -1,14 +1,20 @@
-//! The system calls that aya does not offer: uprobes with a semaphore, and maps read in batches.
+//! The system calls that aya does not offer: uprobes with a semaphore or of the newer kind, and maps read in batches.
 
-use std::ffi::{CString, c_long};
+use std::ffi::{CStr, CString, c_long};
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use aya_obj::generated::bpf_insn;
+
+const BPF_PROG_LOAD: u32 = 5;
+const BPF_BTF_LOAD: u32 = 18;
 const BPF_MAP_LOOKUP_BATCH: u32 = 24;
 const BPF_LINK_CREATE: u32 = 28;
 const BPF_PERF_EVENT: u32 = 41;
+const BPF_TRACE_UPROBE_MULTI: u32 = 48;
+const BPF_F_UPROBE_MULTI_RETURN: u32 = 1;
 /// Where in a uprobe event's configuration the offset of its semaphore begins (format/ref_ctr_offset: config:32-63).
 const SEMAPHORE_SHIFT: u32 = 32;
 const PERF_FLAG_FD_CLOEXEC: u64 = 8;
@@ -38,6 +44,74 @@ struct LinkCreate {
     attach_type: u32,
     flags: u32,
     cookie: u64,
+}
+
+/// `union bpf_attr` of BPF_LINK_CREATE for uprobes of which one link has many.
+#[repr(C)]
+struct MultiLinkCreate {
+    program: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+    path: u64,
+    offsets: u64,
+    semaphores: u64,
+    cookies: u64,
+    count: u32,
+    multi_flags: u32,
+    process: u32,
+    unused: u32,
+}
+
+/// `union bpf_attr` of BPF_BTF_LOAD.
+#[repr(C)]
+#[derive(Default)]
+struct BtfLoad {
+    data: u64,
+    log: u64,
+    size: u32,
+    log_size: u32,
+    log_level: u32,
+    log_true_size: u32,
+}
+
+/// `union bpf_attr` of BPF_PROG_LOAD.
+#[repr(C)]
+#[derive(Default)]
+struct ProgLoad {
+    kind: u32,
+    instruction_count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+    name: [u8; 16],
+    interface: u32,
+    expected_attach_type: u32,
+    btf: u32,
+    function_size: u32,
+    functions: u64,
+    function_count: u32,
+    line_size: u32,
+    lines: u64,
+    line_count: u32,
+    unused: u32,
+}
+
+/// A program to be loaded for links of the kind `uprobe_multi`.
+pub(super) struct Program<'a> {
+    pub(super) kind: u32,
+    pub(super) name: &'a str,
+    pub(super) license: &'a CStr,
+    pub(super) instructions: &'a [bpf_insn],
+    pub(super) btf: Option<BorrowedFd<'a>>,
+    /// Records of what the functions are, and the size of one.
+    pub(super) functions: (&'a [u8], usize),
+    /// Records of where the instructions come from, and the size of one.
+    pub(super) lines: (&'a [u8], usize),
 }
 
 /// `union bpf_attr` of the batch operations.
@@ -129,6 +203,64 @@ impl Uprobes {
             )
         })
     }
+}
+
+/// Attaches a program that was loaded for it by a link of the kind `uprobe_multi`; dropping what is returned detaches it.
+pub(super) fn attach_multi(program: BorrowedFd<'_>, place: &Place<'_>, cookie: u64) -> io::Result<OwnedFd> {
+    let path = CString::new(place.path.as_os_str().as_bytes())?;
+    let semaphore = place.semaphore.unwrap_or(0);
+    let mut link = MultiLinkCreate {
+        program: program.as_raw_fd() as u32,
+        target: 0,
+        attach_type: BPF_TRACE_UPROBE_MULTI,
+        flags: 0,
+        path: path.as_ptr() as u64,
+        offsets: &raw const place.offset as u64,
+        semaphores: &raw const semaphore as u64,
+        cookies: &raw const cookie as u64,
+        count: 1,
+        multi_flags: if place.is_return { BPF_F_UPROBE_MULTI_RETURN } else { 0 },
+        process: 0,
+        unused: 0,
+    };
+    // SAFETY: the structure and what it points to live until the call returns.
+    owned(unsafe { bpf(BPF_LINK_CREATE, &raw mut link) })
+}
+
+/// Gives type information to the kernel.
+pub(super) fn load_btf(data: &[u8]) -> io::Result<OwnedFd> {
+    let mut load = BtfLoad { data: data.as_ptr() as u64, size: data.len() as u32, ..BtfLoad::default() };
+    // SAFETY: the structure and the data live until the call returns.
+    owned(unsafe { bpf(BPF_BTF_LOAD, &raw mut load) })
+}
+
+/// Loads a program for links of the kind `uprobe_multi`.
+pub(super) fn load_program(program: &Program<'_>) -> io::Result<OwnedFd> {
+    let records = |(bytes, size): (&[u8], usize)| match program.btf {
+        Some(_) if size > 0 => (bytes.as_ptr() as u64, (bytes.len() / size) as u32, size as u32),
+        _ => (0, 0, 0),
+    };
+    let (functions, function_count, function_size) = records(program.functions);
+    let (lines, line_count, line_size) = records(program.lines);
+    let mut load = ProgLoad {
+        kind: program.kind,
+        instruction_count: program.instructions.len() as u32,
+        instructions: program.instructions.as_ptr() as u64,
+        license: program.license.as_ptr() as u64,
+        expected_attach_type: BPF_TRACE_UPROBE_MULTI,
+        btf: program.btf.map_or(0, |btf| btf.as_raw_fd() as u32),
+        function_size,
+        functions,
+        function_count,
+        line_size,
+        lines,
+        line_count,
+        ..ProgLoad::default()
+    };
+    // The last byte stays zero.
+    load.name[..15].iter_mut().zip(program.name.bytes()).for_each(|(to, from)| *to = from);
+    // SAFETY: the structure and what it points to live until the call returns.
+    owned(unsafe { bpf(BPF_PROG_LOAD, &raw mut load) })
 }
 
 /// Reads entries of a hash map in batches.
