@@ -153,6 +153,13 @@ impl Engine {
         }
     }
 
+    /// Passes over what the kernel counted while points were attached or taken off: such trees may lack calls.
+    pub fn pass_over(&mut self, event: &TreeEvent<'_>) {
+        if let Some(trees) = &mut self.trees {
+            trees.pass_over(event);
+        }
+    }
+
     /// Whether it is time to ask the kernel how often codes ran, and to hand over what it says.
     pub fn wants_tree_counts(&self, now: Nanos) -> bool {
         self.trees.as_ref().is_some_and(|trees| trees.wants_counts(now))

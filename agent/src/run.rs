@@ -211,7 +211,7 @@ fn keep_capturing(
     while !stop.load(Ordering::Relaxed) {
         capture.wait(interval);
         if let Some(follower) = &mut follower {
-            follower.look(&mut capture, &mut |name| engine.name_function(name));
+            follower.look(&mut capture, &mut engine)?;
         }
         let mut batch = BATCH;
         loop {
@@ -226,12 +226,11 @@ fn keep_capturing(
             std::thread::yield_now();
         }
         if follower.is_some() {
-            take_trees(&mut capture, &mut engine, false)?;
+            follow::take(&mut capture, &mut engine, false)?;
         }
     }
-    if follower.is_some() {
-        capture.unfollow();
-        take_trees(&mut capture, &mut engine, true)?;
+    if let Some(follower) = follower {
+        follower.end(&mut capture, &mut engine)?;
         captured.trees = capture.tree_counters()?;
     }
     let (drained, counters) = capture.stop(&mut |exchange| engine.take(&exchange))?;
@@ -240,17 +239,6 @@ fn keep_capturing(
     captured.kernel = counters;
     captured.engine = engine.finish()?;
     Ok(captured)
-}
-
-/// Takes in trees that are new, and, when it is time or at the `last`, how often each ran.
-fn take_trees(capture: &mut Capture, engine: &mut Engine, last: bool) -> Result<()> {
-    let now = now();
-    capture.drain_trees(&mut |event| engine.tree_event(&event, now));
-    if last || engine.wants_tree_counts(now) {
-        capture.tree_counts(&mut |event| engine.tree_event(&event, now))?;
-        engine.end_tree_counts(now);
-    }
-    Ok(())
 }
 
 /// Says while it happens that records are lost, but not with every one of them.

@@ -48,6 +48,9 @@ pub struct TreeCounts {
     pub malformed: u64,
     /// Calls that the kernel counted, whatever they served.
     pub counted: u64,
+    /// Calls that the kernel counted while it was attached somewhere or taken off: their trees may lack some calls, and are
+    /// neither recorded nor judged.
+    pub unsettled: u64,
     /// Calls not counted because there were too many codes at a time.
     pub passed: u64,
     /// Rows handed to the spool.
@@ -142,6 +145,13 @@ impl Trees {
                     tally: Tally::of_kernel(counts, from, now),
                 });
             }
+        }
+    }
+
+    /// Passes over what the kernel counted while points were attached or taken off.
+    pub(super) fn pass_over(&mut self, event: &TreeEvent<'_>) {
+        if let TreeEvent::Counts { counts, .. } = event {
+            self.counts.unsettled += counts.calls;
         }
     }
 

@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow};
 
+use super::now;
 use crate::capture::{Attachment, Capture};
 use crate::config::Functions;
+use crate::engine::Engine;
 use crate::functions::{Change, Plan, Watcher};
 
 /// Points that could not be attached to are named up to this many at a time.
@@ -55,15 +57,27 @@ impl Follower {
         Ok(Some(Self { watcher, names }))
     }
 
-    /// Attaches and detaches what has changed, and detaches what costs too much. `name` is told every function's name once
-    /// it is attached to.
-    pub(super) fn look(&mut self, capture: &mut Capture, name: &mut dyn FnMut(&str)) {
-        self.names.drain(..).for_each(|new| name(&new));
-        while let Some(change) = self.watcher.next_change() {
-            apply(capture, &change);
-            names(&change).for_each(|new| name(&new));
+    /// Attaches and detaches what has changed, and detaches what costs too much. The engine is told every function's name
+    /// once it is attached to, and takes in what was counted before.
+    ///
+    /// # Errors
+    /// When the kernel does not let its counts be read.
+    pub(super) fn look(&mut self, capture: &mut Capture, engine: &mut Engine) -> Result<()> {
+        if !self.names.is_empty() {
+            self.names.drain(..).for_each(|name| engine.name_function(&name));
+            pass_over(capture, engine)?;
         }
-        for tripped in capture.break_circuits() {
+        while let Some(change) = self.watcher.next_change() {
+            take(capture, engine, true)?;
+            apply(capture, &change);
+            names(&change).for_each(|name| engine.name_function(&name));
+            pass_over(capture, engine)?;
+        }
+        let tripped = capture.break_circuits();
+        if !tripped.is_empty() {
+            pass_over(capture, engine)?;
+        }
+        for tripped in tripped {
             tracing::warn!(
                 "{} was called {} times a second, more than its budget: it is not followed for {} s",
                 tripped.function,
@@ -71,7 +85,37 @@ impl Follower {
                 tripped.pause.as_secs()
             );
         }
+        Ok(())
     }
+
+    /// Takes in what was counted to the end, and detaches from everything.
+    ///
+    /// # Errors
+    /// When the kernel does not let its counts be read.
+    pub(super) fn end(self, capture: &mut Capture, engine: &mut Engine) -> Result<()> {
+        take(capture, engine, true)?;
+        capture.unfollow();
+        pass_over(capture, engine)
+    }
+}
+
+/// Takes in trees that are new, and, when it is time or `at_once`, how often each ran.
+///
+/// # Errors
+/// When the kernel does not let its counts be read.
+pub(super) fn take(capture: &mut Capture, engine: &mut Engine, at_once: bool) -> Result<()> {
+    let now = now();
+    capture.drain_trees(&mut |event| engine.tree_event(&event, now));
+    if at_once || engine.wants_tree_counts(now) {
+        capture.tree_counts(&mut |event| engine.tree_event(&event, now))?;
+        engine.end_tree_counts(now);
+    }
+    Ok(())
+}
+
+/// Passes over what was counted while points changed: of a tree that was under way some calls were seen and some not.
+fn pass_over(capture: &mut Capture, engine: &mut Engine) -> Result<()> {
+    Ok(capture.tree_counts(&mut |event| engine.pass_over(&event))?)
 }
 
 fn names(change: &Change) -> impl Iterator<Item = String> {
