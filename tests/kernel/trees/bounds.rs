@@ -102,3 +102,28 @@ fn calls_200_deep_are_cut_and_marked() -> anyhow::Result<()> {
     assert_eq!(deep, [(1, false), (2, true)], "the cut trees are equal, and marked");
     Ok(())
 }
+
+#[test]
+fn a_function_that_is_called_too_often_is_off_for_a_while() -> anyhow::Result<()> {
+    let pause = Duration::from_secs(2);
+    let (program, mut followed) = followed(TreeOptions { max_rate: 500, pause, ..TreeOptions::default() })?;
+    let points = followed.points as u64;
+    assert_eq!(followed.watch.capture.break_circuits(), [], "the first look has nothing to compare with");
+    program.run(&["codes", "2000"])?;
+    std::thread::sleep(Duration::from_millis(1100));
+    let tripped = followed.watch.capture.break_circuits();
+    let mut functions: Vec<&str> = tripped.iter().map(|tripped| tripped.function.as_str()).collect();
+    functions.sort_unstable();
+    assert_eq!(functions, ["many:f_code", "many:f_one", "many:f_zero"], "{tripped:?}");
+    let before = followed.counters()?;
+    assert!(before.points < points && before.functions_off == 3, "{before:?}");
+    program.run(&["codes", "2000"])?;
+    assert_eq!(followed.counters()?.trees, before.trees, "nothing of what is off is seen");
+    std::thread::sleep(pause);
+    assert_eq!(followed.watch.capture.break_circuits(), []);
+    let after = followed.counters()?;
+    assert_eq!((after.points, after.functions_off), (points, 0), "all is on again");
+    program.run(&["codes", "3"])?;
+    assert_eq!(followed.counters()?.trees, before.trees + 4);
+    Ok(())
+}

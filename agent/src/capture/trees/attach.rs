@@ -128,14 +128,14 @@ impl Attachments {
     /// Detaches and attaches, in the order given.
     pub(super) fn apply(&mut self, change: &Change) -> Attachment {
         let mut done = Attachment::default();
-        for point in &change.remove {
-            if let Some(attached) = self.attached.remove(&point.key) {
-                drop(attached.link);
-                // A program that is just running may still read it; it is zero or whole.
-                let _ = self.points.set(attached.cookie, Wire(point::Point::default()), 0);
-                self.free.push(attached.cookie);
-                done.detached += 1;
-            }
+        let mut off: Vec<Attached> =
+            change.remove.iter().filter_map(|point| self.attached.remove(&point.key)).collect();
+        close(off.iter_mut().filter_map(|attached| attached.link.take()).collect());
+        for attached in off {
+            // A program that is just running may still read it; it is zero or whole.
+            let _ = self.points.set(attached.cookie, Wire(point::Point::default()), 0);
+            self.free.push(attached.cookie);
+            done.detached += 1;
         }
         for point in &change.add {
             match self.add(point) {
@@ -269,11 +269,11 @@ impl Breaker {
         }
         let per_second = |times: u64| (times as f64 / passed.as_secs_f64()) as u64;
         rates.retain(|function, times| per_second(*times) > self.budget && !self.off.contains_key(function));
-        let mut tripped = Vec::new();
+        let (mut tripped, mut links) = (Vec::new(), Vec::new());
         for (function, times) in rates {
             let mut name = None;
             for attached in all.attached.values_mut().filter(|on| on.point.function.id == function) {
-                attached.link = None;
+                links.extend(attached.link.take());
                 name = Some(attached.point.function.name.clone());
             }
             self.off.insert(function, now + self.pause);
@@ -283,6 +283,7 @@ impl Breaker {
                 pause: self.pause,
             }));
         }
+        close(links);
         self.resume(all, now);
         tripped
     }
