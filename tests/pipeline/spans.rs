@@ -234,6 +234,11 @@ fn what_cannot_be_used_is_said() {
     let spans = csv(&minutes(0, 1, Fault::None, 5));
     let good = write(dir.path(), "good.csv", &spans);
     let headless = write(dir.path(), "headless.csv", spans.split_once('\n').expect("a header").1);
+    // From 1970 to as late as a number can say.
+    let far =
+        format!("{spans}7,1,root,p-1,late,x,{},{},1,\n8,1,root,p-1,early,x,1,1,1,\n", u64::MAX, u64::MAX);
+    let far = write(dir.path(), "far.csv", &far);
+    let faults = write(dir.path(), "faults.json", r#"[{"time":18446744073709551615,"pod":"late"}]"#);
     let out = path(dir.path(), "m.gait");
     let model = &crate::support::SHOP.model;
     for (args, code, message) in [
@@ -247,6 +252,7 @@ fn what_cannot_be_used_is_said() {
         (&["score", "--format", "otlp", "--model", model, &good], 1, "holds spans of traces, not calls"),
         (&["evaluate", "--format", "spans-csv", "--model", model, &good], 1, "knows no call trees"),
         (&["evaluate", "--format", "spans-csv", "--faults", &good, &good], 1, "it is not JSON"),
+        (&["evaluate", "--format", "spans-csv", "--faults", &faults, &far], 1, "too few to learn from"),
     ] {
         let ended = trainer(args);
         assert_eq!(ended.code, Some(code), "{ended:?}");

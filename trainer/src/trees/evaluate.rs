@@ -4,6 +4,7 @@
 //! the limit is the false-alarm rate. A fault's windows begin with the fault. Without a model one is learned from the windows
 //! without a fault, and each block of time is judged by what was learned from the other blocks.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use anyhow::{Result, anyhow, ensure};
@@ -147,19 +148,22 @@ pub fn evaluate(
         params.false_alarm_rate
     );
     let (rows, read) = Rows::read(input)?;
-    let (first, last) = rows
-        .extent()
+    let last = rows
+        .starts()
+        .last()
         .ok_or_else(|| anyhow!("there are no traces in {}: {}", input.paths.join(", "), read.report))?;
     let window = model.as_ref().map_or(WINDOW, |model| model.window);
+    ensure!(window > 0, "the windows of the model's trees have no length");
     let spans: Vec<Range<Nanos>> = faults
         .iter()
         .map(|fault| fault.start..fault.start.saturating_add(fault.duration.unwrap_or(params.duration)))
         .collect();
-    let normal: Vec<Range<Nanos>> = (first - first % window..=last)
-        .step_by(window as usize)
-        .map(|start| start..start + window)
+    // Of the windows that time is cut into, those with traces: times that others wrote may lie centuries apart.
+    let cuts: BTreeSet<Nanos> = rows.starts().map(|start| start - start % window).collect();
+    let normal: Vec<Range<Nanos>> = cuts
+        .into_iter()
+        .map(|start| start..start.saturating_add(window))
         .filter(|time| !spans.iter().any(|fault| fault.start < time.end && time.start < fault.end))
-        .filter(|time| rows.within(time).next().is_some())
         .collect();
     let cross_judged = model.is_none();
     let judges = Judges::new(&rows, &normal, model, window)?;
@@ -276,10 +280,10 @@ fn fault_result(
     normal: &[Window],
     suspects: usize,
 ) -> FaultResult {
-    let (mut windows, mut blamed) = (Vec::new(), std::collections::BTreeMap::<u32, f64>::new());
+    let (mut windows, mut blamed) = (Vec::new(), BTreeMap::<u32, f64>::new());
     let end = time.end.min(last.saturating_add(1));
     for start in (time.start..end).step_by(window as usize) {
-        let part = start..(start + window).min(time.end);
+        let part = start..start.saturating_add(window).min(time.end);
         let covered = part.end.min(end).saturating_sub(part.start) as f64;
         if !windows.is_empty() && covered < LEAST_SHARE * window as f64 {
             break;

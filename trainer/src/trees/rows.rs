@@ -96,9 +96,9 @@ impl Rows {
         Ok(())
     }
 
-    /// Beginning of the first trace and of the last; `None` when there is none.
-    pub fn extent(&self) -> Option<(Nanos, Nanos)> {
-        Some((self.traces.first()?.0, self.traces.last()?.0))
+    /// When the traces began, by time.
+    pub fn starts(&self) -> impl DoubleEndedIterator<Item = Nanos> + '_ {
+        self.traces.iter().map(|(start, _)| *start)
     }
 
     /// The service of an instance.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use gait_common::call::Nanos;
-use gait_common::tree::{CodeData, FunctionId, ScopeData, Sketch, TreesData};
+use gait_common::tree::{CodeData, FunctionId, ScopeData, Sketch, TreeData, TreesData};
 use gait_common::wire::tree::NODE_DEAD;
 use serde::Serialize;
 
@@ -47,6 +47,9 @@ pub struct NodeView {
     pub dead: bool,
 }
 
+/// Trees by root and code.
+type Trees<'a> = BTreeMap<(FunctionId, u64), &'a TreeData>;
+
 /// Which call of its caller a call is: function, how many of the same stand before it, whether it returned.
 type Key = (FunctionId, u32, bool);
 
@@ -66,7 +69,10 @@ pub fn views(data: &TreesData, part: Option<&str>) -> Vec<View> {
     };
     let mut scopes: Vec<&ScopeData> = data.scopes.iter().filter(fits).collect();
     scopes.sort_by_key(|scope| (std::cmp::Reverse(scope.calls), name(scope.root), &scope.interface));
-    scopes.into_iter().map(|scope| view(data, scope)).collect()
+    let root = |tree: &TreeData| Some(data.functions.get(tree.nodes.first()?.0 as usize)?.0);
+    let trees: Trees<'_> =
+        data.trees.iter().filter_map(|tree| Some(((root(tree)?, tree.code), tree))).collect();
+    scopes.into_iter().map(|scope| view(data, scope, &trees)).collect()
 }
 
 /// The name of a function, or its number where nobody gave a name.
@@ -78,18 +84,15 @@ pub fn name_of(data: &TreesData, id: FunctionId) -> String {
     }
 }
 
-fn view(data: &TreesData, scope: &ScopeData) -> View {
+fn view(data: &TreesData, scope: &ScopeData, trees: &Trees<'_>) -> View {
     let mut codes: Vec<&CodeData> = scope.codes.iter().collect();
     codes.sort_by_key(|code| (std::cmp::Reverse(code.calls), code.code));
     let mut root = Merged::default();
     for code in codes {
-        let at = data.trees.iter().find(|tree| {
-            let first = tree.nodes.first().and_then(|&(function, _)| data.functions.get(function as usize));
-            tree.code == code.code && first.is_some_and(|first| first.0 == scope.root)
-        });
+        let at = trees.get(&(scope.root, code.code));
         root.count(code);
         let nodes: Vec<(FunctionId, u8, bool)> = at
-            .iter()
+            .into_iter()
             .flat_map(|tree| &tree.nodes)
             .filter_map(|&(function, depth)| {
                 Some((data.functions.get(function as usize)?.0, depth & !NODE_DEAD, depth & NODE_DEAD != 0))
