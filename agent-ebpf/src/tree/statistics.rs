@@ -29,7 +29,9 @@ pub(super) fn count_tree(thread: *mut Thread) {
     let key = Key { root: header.root, ordered: header.ordered };
     let mut known = TREE_STATS.get_ptr_mut(key);
     if known.is_none() {
-        if TREE_STATS.insert(key, &NOTHING, u64::from(BPF_NOEXIST)).is_ok() {
+        // By reference, for it is too large for the stack.
+        let nothing = &NOTHING;
+        if TREE_STATS.insert(key, nothing, u64::from(BPF_NOEXIST)).is_ok() {
             // Nobody else sends it.
             if !send(thread) {
                 let _ = TREE_STATS.remove(key);

@@ -26,7 +26,7 @@ static NO_TREES: Request = Request { entries: [[0; ENTRY_BYTES / 8]; MAX_ENTRIES
 pub(crate) fn received(cookie: u64) {
     let number = thread_number();
     let Some(tie) = TIES.get_ptr_mut(number) else {
-        let _ = TIES.insert(number, &Tie { cookie, fresh: 1, ..NO_TIE }, 0);
+        let _ = TIES.insert(number, Tie { cookie, fresh: 1, ..NO_TIE }, 0);
         return;
     };
     // SAFETY: the value stays readable while the program runs, as do those below.
@@ -50,7 +50,7 @@ pub(super) fn opens() {
             (*tie).lasting = 0;
             (*tie).open = 1;
         },
-        None => _ = TIES.insert(number, &Tie { open: 1, ..NO_TIE }, 0),
+        None => _ = TIES.insert(number, Tie { open: 1, ..NO_TIE }, 0),
     }
 }
 
@@ -130,7 +130,9 @@ pub(crate) fn answered(slot: *mut Slot, cookie: u64) -> bool {
         if !waits || (current_thread_known() && bpf_get_current_pid_tgid() as u32 != number) {
             return false;
         }
-        if DEFERRED.insert(number, &*slot, 0).is_err() {
+        // By reference, for it is too large for the stack.
+        let waiting = &*slot;
+        if DEFERRED.insert(number, waiting, 0).is_err() {
             return false;
         }
         (*tie).deferred = 1;
@@ -163,7 +165,9 @@ fn release(tie: *mut Tie, number: u32) {
 fn keep(cookie: u64, entry: &Entry) {
     let mut request = REQUESTS.get_ptr_mut(cookie);
     if request.is_none() {
-        let _ = REQUESTS.insert(cookie, &NO_TREES, 0);
+        // By reference, for it is too large for the stack.
+        let nothing = &NO_TREES;
+        let _ = REQUESTS.insert(cookie, nothing, 0);
         request = REQUESTS.get_ptr_mut(cookie);
     }
     let Some(request) = request else {
