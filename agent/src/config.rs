@@ -219,7 +219,7 @@ impl Default for Capture {
             ring_bytes: Size(options.ring_bytes.into()),
             max_connections: options.max_connections,
             head_bytes: Size(options.head_bytes.into()),
-            drain_interval: Period::from_millis(10),
+            drain_interval: Period::from_millis(50),
         }
     }
 }
