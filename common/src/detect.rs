@@ -12,6 +12,7 @@ mod markov;
 mod patterns;
 mod relations;
 mod session;
+mod similarity;
 
 pub use calibration::{Calibration, CalibrationData, Tail};
 pub use counts::{Counts, CountsData, Histogram};
@@ -25,6 +26,7 @@ pub use patterns::{
 };
 pub use relations::{Relation, Relations};
 pub use session::{Detector, SessionState, Verdict};
+pub use similarity::{EntryInterval, Interval, SimilarityData};
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +50,7 @@ pub enum Part {
     Length,
     /// How seldom an ended session has its least likely number of calls to one interface, in bits.
     Balance,
-    /// Distance of an ended session from the nearest pattern graph, 0 to 1.
+    /// Distance of an ended session from the nearest way, in units of its entry's interval of similarity.
     Pattern,
     /// Distance of the session from what its caller's habits make expect, in units of its group's limit.
     Habits,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::Nanos;
 use crate::detect::{
     Calibration, CalibrationData, Counts, CountsData, Groups, GroupsData, Markov, MarkovData, Patterns,
-    PatternsData,
+    PatternsData, SimilarityData,
 };
 use crate::interface::{Interfaces, Naming};
 use crate::sequence::Timing;
@@ -62,6 +62,8 @@ pub struct ModelData {
     pub groups: Option<GroupsData>,
     /// What is normal about call trees; none when there were none to learn from.
     pub trees: Option<TreesData>,
+    /// How near to the learned ways normal sessions come.
+    pub similarity: SimilarityData,
 }
 
 /// A model ready for use.
@@ -79,6 +81,7 @@ pub struct Model {
     pub(crate) calibration: Calibration,
     pub(crate) groups: Option<Groups>,
     trees: Option<Arc<Trees>>,
+    pub(crate) similarity: SimilarityData,
 }
 
 /// Why data is not a model, or a file holds none.
@@ -150,6 +153,7 @@ impl Model {
             calibration,
             groups,
             trees,
+            similarity,
         } = data;
         let interfaces =
             Interfaces::new(&interfaces, naming).map_err(|e| ModelError::Unsound(e.to_string()))?;
@@ -158,6 +162,7 @@ impl Model {
         }
         let count = interfaces.len() as u32;
         let markov = Markov::new(markov, count).map_err(unsound)?;
+        similarity.check(count).map_err(unsound)?;
         Ok(Self {
             meta,
             timing,
@@ -167,6 +172,7 @@ impl Model {
             patterns: Patterns::new(patterns, count).map_err(unsound)?,
             calibration: Calibration::new(calibration).map_err(unsound)?,
             trees: trees.map(Trees::new).transpose().map_err(unsound)?.map(Arc::new),
+            similarity,
             interfaces,
         })
     }
@@ -174,6 +180,11 @@ impl Model {
     /// The Markov model.
     pub fn markov(&self) -> &Markov {
         &self.markov
+    }
+
+    /// The pattern graphs.
+    pub fn patterns(&self) -> &Patterns {
+        &self.patterns
     }
 
     /// The groups of callers, if there are any.

@@ -33,6 +33,7 @@ fn text_and_json_name_the_relations() {
     let text = inspect(&["--interface", "login"]);
     for line in [
         "from login (200 sessions)",
+        "normal ones are at least ",
         "100  login > stock > price > done",
         "100  serial: buy > done",
         "50  choice: price > buy",
@@ -53,6 +54,8 @@ fn text_and_json_name_the_relations() {
     assert_eq!(relation("gift", "pay"), Some("serial"));
     assert_eq!(relation("pay", "pay"), Some("loop"));
     assert_eq!(json["graphs"][0]["sessions"], 200);
+    let least = json["graphs"][0]["least_similarity"].as_f64().expect("a similarity");
+    assert!((0.5..1.0).contains(&least), "every session takes one of four ways: {least}");
 }
 
 #[test]

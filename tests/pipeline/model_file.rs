@@ -9,7 +9,7 @@ use crate::support::{SHOP, agent, path, trainer};
 /// Offsets of the header's parts and of the section table: see the model file's format.
 const COUNT_AT: usize = 12;
 const TABLE_AT: usize = 16;
-const SECTIONS: usize = 10;
+const SECTIONS: usize = 11;
 const BODIES_AT: usize = TABLE_AT + SECTIONS * 16;
 const CHECKSUM: usize = 32;
 
@@ -106,7 +106,7 @@ fn a_change_in_any_section_is_noticed() {
 /// Bytes that are a model by their form, signed, and contradict themselves.
 #[test]
 fn a_model_that_contradicts_itself_is_refused() {
-    use gait_common::detect::GroupsData;
+    use gait_common::detect::{EntryInterval, GroupsData};
     use gait_common::model::{Model, ModelData, file};
     let good = file::read(&fs::read(&SHOP.model).expect("a model")).expect("a model");
     let unsound = |name: &str, alter: &dyn Fn(&mut ModelData), reason: &str| {
@@ -130,6 +130,15 @@ fn a_model_that_contradicts_itself_is_refused() {
     unsound(
         "graphs",
         &|data| data.patterns.graphs.last_mut().expect("a graph").entry = 1 << 20,
+        "an interface that does not exist",
+    );
+    unsound("intervals", &|data| data.similarity.all.limit = f32::NAN, "interval of similarity");
+    unsound(
+        "entries",
+        &|data| {
+            let entry = EntryInterval { entry: 1 << 20, ..EntryInterval::default() };
+            data.similarity.of_entry.push(entry);
+        },
         "an interface that does not exist",
     );
     unsound("tails", &|data| data.calibration.tails.truncate(2), "other kinds of evidence");

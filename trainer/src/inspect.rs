@@ -84,9 +84,17 @@ fn name(model: &ModelData, id: InterfaceId) -> &str {
 
 fn graphs(model: &ModelData, part: Option<&str>, out: &mut String) -> std::fmt::Result {
     let graphs = graphs_of(model, part);
-    writeln!(out, "{} pattern graphs", graphs.len())?;
+    let share = model.patterns.cosine_share;
+    writeln!(
+        out,
+        "{} pattern graphs; similarity is {share:.2} cosine of edges, the rest spelling",
+        graphs.len()
+    )?;
     for graph in graphs.iter().take(if part.is_some() { usize::MAX } else { SHOWN }) {
-        writeln!(out, "\nfrom {} ({} sessions)", name(model, graph.entry), graph.support)?;
+        let from = 100.0 * model.similarity.of(graph.entry).0.least_similarity();
+        let (entry, sessions) = (name(model, graph.entry), graph.support);
+        writeln!(out, "\nfrom {entry} ({sessions} sessions)")?;
+        writeln!(out, "            normal ones are at least {from:.0} % like the nearest way")?;
         for path in graph.paths.iter().take(SHOWN) {
             let steps: Vec<_> = path.steps.iter().map(|&step| name(model, step)).collect();
             writeln!(out, "{:>10}  {}", path.support, steps.join(" > "))?;
@@ -180,6 +188,7 @@ pub struct Summary<'a> {
     session_idle_ns: u64,
     threshold: f64,
     false_alarm_rate: f64,
+    cosine_share: f64,
     graphs: Vec<Graph<'a>>,
     trees: Vec<View>,
 }
@@ -188,6 +197,8 @@ pub struct Summary<'a> {
 struct Graph<'a> {
     entry: &'a str,
     sessions: u64,
+    /// The similarity that normal sessions have at least.
+    least_similarity: f64,
     paths: Vec<Path<'a>>,
     edges: Vec<Edge<'a>>,
 }
@@ -212,6 +223,7 @@ impl<'a> Summary<'a> {
         let graph = |graph: &'a GraphData| Graph {
             entry: name(model, graph.entry),
             sessions: graph.support,
+            least_similarity: model.similarity.of(graph.entry).0.least_similarity(),
             paths: graph
                 .paths
                 .iter()
@@ -239,6 +251,7 @@ impl<'a> Summary<'a> {
             session_idle_ns: model.timing.session_idle,
             threshold: model.calibration.threshold,
             false_alarm_rate: model.calibration.false_alarm_rate,
+            cosine_share: model.patterns.cosine_share,
             graphs: graphs_of(model, interface).into_iter().map(graph).collect(),
             trees: model.trees.as_ref().map(|data| views(data, interface)).unwrap_or_default(),
         }

@@ -25,6 +25,7 @@ pub mod progress;
 pub mod report;
 pub mod score;
 pub mod share;
+pub mod similarity;
 pub mod store;
 pub mod timing;
 pub mod train;

@@ -24,6 +24,7 @@ use crate::patterns::{self, Levels, PatternParams};
 use crate::progress::Progress;
 use crate::score;
 use crate::share::{self, Share};
+use crate::similarity::{self, Likeness};
 
 /// What training may be told.
 #[derive(Clone, Debug)]
@@ -154,7 +155,8 @@ pub fn train(input: &dyn Source, params: &TrainParams) -> Result<Trained> {
         ..ModelData::default()
     };
     let partial = corpus.sessions.iter().filter(|session| corpus.has_gap(session)).count();
-    let (mut model, held_out, groups) = fit(&corpus, &base, params)?;
+    let (mut model, held_out, groups) =
+        fit(&corpus, anomalous.as_deref().unwrap_or_default(), &base, params)?;
     let labelled =
         anomalous.map(|sessions| with_labels(&mut corpus, sessions, &mut model, &held_out)).transpose()?;
     progress.end();
@@ -192,7 +194,6 @@ fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {
         ("order", params.order.to_string()),
         ("false_alarm_rate", params.false_alarm_rate.to_string()),
         ("min_support", params.patterns.min_support.to_string()),
-        ("cosine_share", params.patterns.cosine_share.to_string()),
         ("folds", FOLDS.to_string()),
         ("max_calls", params.max_calls.to_string()),
     ];
@@ -208,9 +209,17 @@ fn meta(corpus: &Corpus, params: &TrainParams) -> Meta {
     }
 }
 
-/// Learns from all sessions and calibrates on folds.
+/// How like the learned ways sessions are that the model was not learned from.
+fn likenesses(corpus: &Corpus, sessions: &[Session], model: &Model) -> Vec<Likeness> {
+    let whole = sessions.iter().filter(|session| session.complete && !corpus.has_gap(session));
+    let way = |session| similarity::way(corpus.interfaces(session));
+    whole.filter_map(|session| Likeness::new(model.patterns(), &way(session))).collect()
+}
+
+/// Learns from all sessions and calibrates on folds. `anomalous` sessions, if any are known, tell how similarity is mixed.
 fn fit(
     corpus: &Corpus,
+    anomalous: &[Session],
     base: &ModelData,
     params: &TrainParams,
 ) -> Result<(ModelData, HeldOut, Option<GroupsReport>)> {
@@ -228,8 +237,18 @@ fn fit(
     if let (Some(data), Some(report)) = (&mut model.groups, &mut report) {
         groups::set_limits(data, report, &distances, &mut judged, params.false_alarm_rate);
     }
-    let (calibration, held_out) = calibrate::calibrate(&judged, params.false_alarm_rate);
-    model.calibration = calibration;
+    let normal: Vec<_> = judged.iter().filter_map(Judged::likeness).collect();
+    let mut abnormal = likenesses(corpus, anomalous, &Model::new(model.clone())?);
+    if abnormal.len() < similarity::ENOUGH {
+        abnormal = judged.iter().filter_map(Judged::altered).collect();
+    }
+    if let Some(share) = similarity::mix(&normal, &abnormal, params.false_alarm_rate) {
+        model.patterns.cosine_share = share;
+    }
+    let share = model.patterns.cosine_share;
+    model.meta.parameters.push(("cosine_share".to_owned(), share.to_string()));
+    let (calibration, similarity, held_out) = calibrate::calibrate(&judged, share, params.false_alarm_rate);
+    (model.calibration, model.similarity) = (calibration, similarity);
     Ok((model, held_out, report))
 }
 
@@ -251,7 +270,7 @@ fn cross_judge(
         }
         let model = Model::new(data)?;
         let distances = groups::held_out(corpus, &held_out, &model);
-        let judged = Judged::of_fold(corpus, &held_out, fold, &model);
+        let judged = Judged::of_fold(corpus, &held_out, fold, &model, params.seed);
         params.progress.step();
         Ok((judged, distances))
     };

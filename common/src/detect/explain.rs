@@ -201,11 +201,7 @@ impl View<'_> {
             Part::Balance => self.balance(),
             Part::Habits => self.habits(amount),
             Part::OtherGroup => self.other_group(amount),
-            Part::Pattern => format!(
-                "the nearest learned way is only {:.0} % similar (normal sessions reach {:.0} %)",
-                100.0 * (1.0 - amount),
-                100.0 * (1.0 - normal)
-            ),
+            Part::Pattern => self.pattern(),
         }
     }
 
@@ -235,6 +231,19 @@ impl View<'_> {
         format!(
             "the session is one of {}, its caller {whose}: others explain it {amount:.1} bits better",
             self.group(other)
+        )
+    }
+
+    fn pattern(&self) -> String {
+        let session = collapse(self.state.history.iter().map(|seen| seen.interface));
+        let similarity = self.model.patterns.nearest(&session).map_or(0.0, |nearest| nearest.similarity);
+        let entry = session.first().copied().unwrap_or(NEW);
+        let (interval, own) = self.model.similarity.of(entry);
+        let which = if own { format!(" that begin with `{}`", self.name(entry)) } else { String::new() };
+        format!(
+            "the nearest learned way is only {:.0} % similar (normal sessions{which} are from {:.0} % on)",
+            100.0 * similarity,
+            100.0 * interval.least_similarity()
         )
     }
 

@@ -52,7 +52,7 @@ pub struct GraphData {
 /// All graphs, as they are stored.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PatternsData {
-    /// Share of the cosine in the similarity, 0 to 1.
+    /// Share of the cosine in the similarity, 0 to 1; learned.
     pub cosine_share: f64,
     /// The graphs, sorted by entry.
     pub graphs: Vec<GraphData>,
@@ -75,8 +75,12 @@ pub struct Nearest {
     pub graph: usize,
     /// Place of the path in its graph.
     pub path: usize,
-    /// Similarity, 0 to 1.
+    /// Similarity, 0 to 1: the two below, mixed.
     pub similarity: f64,
+    /// Likeness in spelling: 1 less the edit distance over the longer one's length.
+    pub spelling: f64,
+    /// Cosine of the edges' weights.
+    pub cosine: f64,
 }
 
 impl Patterns {
@@ -140,9 +144,10 @@ impl Patterns {
                 if best.is_some_and(|best| mix(shortest as f64 / longest as f64) <= best.similarity) {
                     continue;
                 }
-                let similarity = mix(masks.similarity(&data.steps));
+                let spelling = masks.similarity(&data.steps);
+                let similarity = mix(spelling);
                 if best.is_none_or(|best| similarity > best.similarity) {
-                    best = Some(Nearest { graph, path, similarity });
+                    best = Some(Nearest { graph, path, similarity, spelling, cosine });
                 }
             }
         };

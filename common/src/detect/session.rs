@@ -100,6 +100,11 @@ impl SessionState {
         self.evidence
     }
 
+    /// Whether the session was seen whole and every step of it is kept: only then it is compared with the learned ways.
+    pub fn is_whole(&self) -> bool {
+        !self.gap && self.steps > 0 && self.steps as usize == self.history.len()
+    }
+
     /// The group of callers that the session was measured against.
     pub fn group(&self) -> usize {
         usize::from(self.stance.group)
@@ -255,7 +260,7 @@ impl<'m> Detector<'m> {
         if state.gap || state.steps == 0 {
             return;
         }
-        let Model { markov, counts, patterns, calibration, .. } = self.model;
+        let Model { markov, counts, patterns, similarity, calibration, .. } = self.model;
         if let Some(mut context) = state.context {
             let surprise = markov.step(&mut context, END);
             state.bits += f64::from(surprise.bits);
@@ -272,11 +277,13 @@ impl<'m> Detector<'m> {
         let balance = called.chain(absent.map(|(_, bits)| *bits)).fold(0.0, f32::max);
         state.evidence.raise(Part::Balance, balance);
         self.measure_habits(state);
-        if state.steps as usize == state.history.len() {
+        if state.is_whole() {
             let mut room = [0; MAX_PATH];
             let path = collapse_into(state.history.iter().map(|seen| seen.interface), &mut room);
-            let similarity = patterns.nearest(path).map_or(1.0, |nearest| nearest.similarity);
-            state.evidence.raise(Part::Pattern, (1.0 - similarity) as f32);
+            if let (Some(&entry), Some(nearest)) = (path.first(), patterns.nearest(path)) {
+                let (interval, _) = similarity.of(entry);
+                state.evidence.raise(Part::Pattern, interval.amount((1.0 - nearest.similarity) as f32));
+            }
         }
     }
 

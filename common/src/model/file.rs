@@ -17,7 +17,7 @@ use bincode::config::{Configuration, Limit, LittleEndian, Varint, standard};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::detect::{CalibrationData, Part, Tail};
+use crate::detect::{CalibrationData, Part, SimilarityData, Tail};
 
 use super::{ModelData, ModelError};
 
@@ -37,7 +37,7 @@ const TABLE_ENTRY: usize = 16;
 const CONFIG: Configuration<LittleEndian, Varint, Limit<DECODE_LIMIT>> = standard().with_limit();
 
 /// The sections, in their order in the file: a section's number is its place plus one.
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "meta",
     "naming",
     "interfaces",
@@ -48,10 +48,11 @@ const SECTIONS: [&str; 10] = [
     "calibration",
     "groups",
     "trees",
+    "similarity",
 ];
 /// How many of them each version has, from version 1. Version 2 came with the groups of callers, and with two more kinds
-/// of evidence; version 3 with call trees.
-const SECTIONS_OF: [usize; VERSION as usize] = [8, 9, 10];
+/// of evidence; version 3 with call trees and with intervals of similarity.
+const SECTIONS_OF: [usize; VERSION as usize] = [8, 9, 11];
 /// Kinds of evidence that version 1 knows.
 const PARTS_OF_1: usize = 9;
 
@@ -71,6 +72,7 @@ pub fn write(data: &ModelData) -> Result<Vec<u8>, ModelError> {
         encode(&data.calibration, 7)?,
         encode(&data.groups, 8)?,
         encode(&data.trees, 9)?,
+        encode(&data.similarity, 10)?,
     ];
     let mut out =
         Vec::with_capacity(HEADER + bodies.iter().map(|b| b.len() + TABLE_ENTRY).sum::<usize>() + CHECKSUM);
@@ -113,6 +115,7 @@ pub fn read(bytes: &[u8]) -> Result<ModelData, ModelError> {
         calibration,
         groups: if has_groups { decode(bodies[8], 8)? } else { None },
         trees: bodies.get(9).map_or(Ok(None), |body| decode(body, 9))?,
+        similarity: bodies.get(10).map_or(Ok(SimilarityData::default()), |body| decode(body, 10))?,
     })
 }
 

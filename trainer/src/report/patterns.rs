@@ -51,7 +51,10 @@ pub(super) fn section(view: &View<'_>) -> Section {
     let body = html! {
         p {
             "Closed sequential patterns: ways that many sessions take in this order, other calls between the steps "
-            "allowed, and that no longer way of the same frequency contains. A session far from all of them is unusual. "
+            "allowed, and that no longer way of the same frequency contains. A session far from all of them is unusual: "
+            "how far differs from entry to entry, and is learned for each. Similarity is "
+            (percent(view.trained.model.patterns.cosine_share)) " the edges\' and the rest the spelling\'s, which sets "
+            "sessions that nobody made apart best. "
             (count(graphs.len() as u64)) " entry interfaces have " (count(ways.len() as u64)) " ways of two steps or more."
         }
         @if ways.is_empty() {
@@ -79,6 +82,9 @@ fn pictures(view: &View<'_>) -> Markup {
                 figcaption {
                     "Sessions that begin with " code { (shown(view.model.interfaces.name(graph.entry))) } ": "
                     (count(graph.support))
+                    ". Normal ones are at least "
+                    (percent(view.trained.model.similarity.of(graph.entry).0.least_similarity()))
+                    " like the nearest way."
                 }
                 // The picture escapes the names itself.
                 (PreEscaped(crate::draw::svg(graph, &names)))

@@ -86,7 +86,7 @@ fn parts(view: &View<'_>) -> Markup {
                     @if amounts.iter().all(|amount| *amount == 0.0) {
                         p class="soft" { "No held-out session shows any." }
                     } @else {
-                        (small(part, &amounts, rate))
+                        (small(&amounts, rate))
                     }
                 }
             }
@@ -94,19 +94,15 @@ fn parts(view: &View<'_>) -> Markup {
     }
 }
 
-fn small(part: Part, amounts: &[f32], rate: f64) -> Markup {
+fn small(amounts: &[f32], rate: f64) -> Markup {
     let values: Vec<f64> = amounts.iter().map(|&amount| f64::from(amount)).collect();
     let (mean, deviation) = moments(&values);
     let quantile = f64::from(Tail::quantile(amounts, rate, f32::MIN_POSITIVE));
-    let mut rules = [
+    let rules = [
         Rule { name: "quantile", at: quantile },
         Rule { name: "mean + 2σ", at: mean + 2.0 * deviation },
         Rule { name: "mean + 3σ", at: mean + 3.0 * deviation },
     ];
-    if part == Part::Pattern {
-        // No distance is above 1: a threshold there is one that no session passes.
-        rules.iter_mut().filter(|rule| rule.at > 1.0).for_each(|rule| rule.at = f64::INFINITY);
-    }
     Histogram { values: &values, rules: &rules, x_title: "", y_title: "sessions", bars: 40 }
         .draw(&Room::SMALL)
 }
@@ -122,7 +118,7 @@ pub(super) fn about(part: Part) -> (&'static str, &'static str) {
         Part::Enumeration => ("Enumeration", "bits of one call with so many values"),
         Part::Length => ("Length", "bits of a session so long"),
         Part::Balance => ("Balance", "bits of a call made just so often"),
-        Part::Pattern => ("Pattern distance", "from the nearest way, 0 to 1"),
+        Part::Pattern => ("Pattern distance", "from the nearest way, 1 is the end of the entry's interval"),
         Part::Habits => ("Habits", "from the caller's habits, 1 is the limit"),
         Part::OtherGroup => ("Other group", "bits by which another group fits better"),
     }
