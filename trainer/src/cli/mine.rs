@@ -1,9 +1,12 @@
 //! `gait-trainer mine`.
 
 use std::io::{self, BufWriter, Write};
+use std::iter;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use gait_common::interface::Interfaces;
 use rustc_hash::FxHashMap;
@@ -54,37 +57,43 @@ pub(super) struct MineArgs {
     inputs: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+/// What can be mined: SPMF's own form, and every format that holds sessions. Each session of a caller is a sequence of the
+/// interfaces' names, as `train` learns them.
+#[derive(Clone, Copy, Debug)]
 enum InputForm {
-    /// SPMF's form: numbers, -1 after each element, -2 at the end
     Spmf,
-    /// One session a line: tokens separated by blanks, with an optional `id,` before them
-    Sequences,
-    /// JSON lines of calls; each session of a caller is a sequence of the interfaces' names, as `train` learns them
-    Calls,
-    /// Access logs in "combined" form, in the same way
-    Combined,
-    /// Access logs in "common" form, in the same way
-    Common,
-    /// JSON access logs of nginx, in the same way
-    NginxJson,
-    /// The agent's spool, in the same way
-    Spool,
+    Records(Format),
+}
+
+impl ValueEnum for InputForm {
+    fn value_variants<'a>() -> &'a [Self] {
+        static ALL: LazyLock<Vec<InputForm>> = LazyLock::new(|| {
+            let formats = Format::value_variants().iter().filter(|format| !format.holds_spans());
+            iter::once(InputForm::Spmf).chain(formats.map(|&format| InputForm::Records(format))).collect()
+        });
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Spmf => {
+                let help = "SPMF's form: numbers, -1 after each element, -2 at the end";
+                Some(PossibleValue::new("spmf").help(help))
+            }
+            Self::Records(format) => format.to_possible_value(),
+        }
+    }
 }
 
 impl MineArgs {
     pub(super) fn run(self) -> Result<()> {
         let (database, tokens) = match self.format {
             InputForm::Spmf => (self.read_spmf()?, None),
-            InputForm::Sequences => {
+            InputForm::Records(Format::Sequences) => {
                 let (database, tokens) = self.read_sequences()?;
                 (database, Some(tokens))
             }
-            InputForm::Calls => self.read_sessions(Format::Calls)?,
-            InputForm::Combined => self.read_sessions(Format::Combined)?,
-            InputForm::Common => self.read_sessions(Format::Common)?,
-            InputForm::NginxJson => self.read_sessions(Format::NginxJson)?,
-            InputForm::Spool => self.read_sessions(Format::Spool)?,
+            InputForm::Records(format) => self.read_sessions(format)?,
         };
         let first = self.first.as_deref().map(|name| match &tokens {
             // A token that does not occur begins no pattern; no token has this number.
