@@ -44,7 +44,7 @@ fn names() -> Shapes {
 type Ran = (Tree, u64, bool);
 
 fn normal(request: &Request, at: usize) -> Ran {
-    let which = usize::from(request.target.len() % 3 == 0);
+    let which = usize::from(request.target.len().is_multiple_of(3));
     (tree(NORMAL[which]), 1_000_000 + (at as u64 * 7919) % 400_000, at.is_multiple_of(997))
 }
 
