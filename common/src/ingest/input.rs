@@ -128,7 +128,12 @@ fn of_kind(table: Option<Table>) -> String {
 
 /// Adds a file, or all files below a directory. Hidden entries, links to directories, and files that are not
 /// of `table` are passed over there.
-pub(super) fn collect(path: &Path, table: Option<Table>, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
+pub(super) fn collect(
+    path: &Path,
+    table: Option<Table>,
+    depth: usize,
+    files: &mut Vec<PathBuf>,
+) -> Result<()> {
     if !path.is_dir() {
         files.push(path.to_owned());
         return Ok(());
