@@ -7,6 +7,8 @@ use crate::tree::{
     code_text, compare, least_distance,
 };
 
+/// Known trees, the most frequent ones, among which the nearest is looked for.
+const FREQUENT: usize = 4096;
 /// Known trees that an unseen one is compared with.
 const CANDIDATES: usize = 24;
 /// Lines of a tree that are shown.
@@ -111,9 +113,11 @@ impl Explain<'_> {
 
     /// The known tree of the scope that is nearest; of several the most frequent one.
     fn nearest<'t>(&'t self, scope: &'t ScopeData, new: &Tree) -> Option<Near<'t>> {
-        let mut candidates: Vec<(u32, &CodeData, &Tree)> = scope
-            .codes
-            .iter()
+        let mut frequent: Vec<&CodeData> = scope.codes.iter().collect();
+        frequent.sort_by_key(|known| (std::cmp::Reverse(known.calls), known.code));
+        let mut candidates: Vec<(u32, &CodeData, &Tree)> = frequent
+            .into_iter()
+            .take(FREQUENT)
             .filter_map(|known| {
                 let tree = &self.trees.shape(scope.root, known.code)?.tree;
                 Some((least_distance(tree, new), known, tree))

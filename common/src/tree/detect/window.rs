@@ -21,6 +21,8 @@ const MORE_OFTEN: f64 = 2.0;
 const LEAST_HITS: u64 = 3;
 /// Known trees that a cut one is compared with.
 const CANDIDATES: usize = 16;
+/// Steps that the bound below a distance takes for each node.
+const BOUND_WORK: u64 = 32;
 
 impl TreeDetector {
     /// Judges the cells of one window and source.
@@ -115,12 +117,15 @@ impl TreeDetector {
         let shape = self.trees.shape(cell.root, cell.code).or_else(|| self.shapes.get(cell.root, cell.code));
         // A shape that has not come yet may come later.
         let Some(shape) = shape else { return Resolved::Unseen(Novelty::Combination) };
-        let resolved = if shape.tree.is_truncated() && self.is_cut_off(scope, &shape.tree, work) {
-            Resolved::Truncated
-        } else if let Some(place) = self.trees.reordered(scope, shape.unordered) {
-            Resolved::Reordered(place)
-        } else {
-            Resolved::Unseen(self.trees.novelty(scope, &shape.tree))
+        let cut_off = shape.tree.is_truncated().then(|| self.is_cut_off(scope, &shape.tree, work));
+        let resolved = match cut_off {
+            // There is no time left to tell, in this window.
+            Some(None) => return Resolved::Truncated,
+            Some(Some(true)) => Resolved::Truncated,
+            _ => match self.trees.reordered(scope, shape.unordered) {
+                Some(place) => Resolved::Reordered(place),
+                None => Resolved::Unseen(self.trees.novelty(scope, &shape.tree)),
+            },
         };
         if self.resolved.len() < self.limits.codes {
             self.resolved.insert((scope, cell.code), resolved);
@@ -128,22 +133,28 @@ impl TreeDetector {
         resolved
     }
 
-    /// Whether a tree is some known one of the scope but for missing calls. Where there is no time left to tell, it is
-    /// taken to be.
-    fn is_cut_off(&self, scope: usize, tree: &Tree, work: &mut u64) -> bool {
-        let Some(known) = self.trees.data().scopes.get(scope) else { return false };
-        let shapes = known.codes.iter().filter_map(|code| self.trees.shape(known.root, code.code));
-        let larger = shapes.filter_map(|shape| {
-            let fewer = shape.tree.nodes().len().checked_sub(tree.nodes().len())? as u32;
-            (least_distance(&shape.tree, tree) == fewer).then_some((fewer, &shape.tree))
-        });
-        for (fewer, known) in larger.take(CANDIDATES) {
-            *work = work.saturating_sub(MAX_WORK.min((tree.nodes().len() * known.nodes().len()) as u64 * 16));
-            if *work == 0 || distance(known, tree).is_none_or(|distance| distance == fewer) {
-                return true;
+    /// Whether a tree is some known one of the scope but for missing calls; `None` when the time for that is used up.
+    fn is_cut_off(&self, scope: usize, tree: &Tree, work: &mut u64) -> Option<bool> {
+        let known = self.trees.data().scopes.get(scope)?;
+        let mut candidates = 0;
+        for shape in known.codes.iter().filter_map(|code| self.trees.shape(known.root, code.code)) {
+            let nodes = shape.tree.nodes().len();
+            *work = work.checked_sub(BOUND_WORK * (nodes + tree.nodes().len()) as u64)?;
+            let Some(fewer) = nodes.checked_sub(tree.nodes().len()) else { continue };
+            if least_distance(&shape.tree, tree) != fewer as u32 {
+                continue;
+            }
+            *work = work.checked_sub(MAX_WORK.min((tree.nodes().len() * nodes) as u64 * 16))?;
+            // Trees too large to be compared are given the benefit of the doubt.
+            if distance(&shape.tree, tree).is_none_or(|distance| distance == fewer as u32) {
+                return Some(true);
+            }
+            candidates += 1;
+            if candidates >= CANDIDATES {
+                break;
             }
         }
-        false
+        Some(false)
     }
 }
 
