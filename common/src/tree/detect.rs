@@ -106,8 +106,8 @@ enum Resolved {
     Reordered(usize),
     /// It is a known tree that was cut off.
     Truncated,
-    /// It is new.
-    Unseen(Novelty),
+    /// It is new, nobody knows how where its shape is not known.
+    Unseen(Option<Novelty>),
 }
 
 /// A test of a source.

@@ -279,6 +279,50 @@ fn reordered_and_cut_trees_are_no_findings() {
     );
 }
 
+/// A service in which there is always something new, whose trees the capture may lose, is not reported for one thing more.
+#[test]
+fn a_service_with_ever_new_trees_is_known_to_have_them() {
+    let one_more = |service: &Service, number: u64, draw: &mut Draw| {
+        let mut stats = TreeStats::default();
+        service.window(number, draw, &mut stats);
+        for _ in 0..draw.next() % 5 {
+            let tree = tree(&format!("0handle 1parse 1new{}", draw.next()), 0);
+            let (root, code, time) = (tree.root(), tree.code().ordered, (number + 1) * WINDOW);
+            let (source, interface) = ("web1", Some("GET /"));
+            let tree = None;
+            stats.observe(&Observed {
+                time,
+                source,
+                interface,
+                root,
+                code,
+                tree,
+                duration: 0,
+                failed: false,
+            });
+        }
+        stats.cells()
+    };
+    let service = Service::new();
+    for seed in 0..3 {
+        let mut draw = Draw(seed);
+        let cells: Vec<_> = (0..60).flat_map(|number| one_more(&service, number, &mut draw)).collect();
+        let mut shapes = service.shapes();
+        // What training knew of these trees made half of them of one kind, half of another.
+        for cell in cells.iter().filter(|cell| cell.tally.calls == 1).step_by(2) {
+            let tree = tree(&format!("0handle 1parse 1{}", cell.code), 0);
+            shapes.add(cell.code, Shape { tree, unordered: cell.code });
+        }
+        let trees = Trees::new(learn(WINDOW, &cells, &shapes)).expect("sound");
+        let mut detector = TreeDetector::new(trees.into(), month());
+        let mut out = Vec::new();
+        for number in 0..300 {
+            detector.judge(&one_more(&service, 5000 + number, &mut draw), &mut out);
+        }
+        assert!(detector.counts().unseen > 300 && out.is_empty(), "seed {seed}: {out:?}");
+    }
+}
+
 /// A shift is reported once, not every minute, and again when it comes back.
 #[test]
 fn what_goes_on_is_reported_once() {

@@ -73,6 +73,7 @@ impl TreeDetector {
         let mut n = 0_u64;
         let mut tallies: BTreeMap<usize, Tally> = BTreeMap::new();
         let mut unseen: [Vec<&Cell>; Novelty::ALL.len()] = Default::default();
+        let mut shapeless = Vec::new();
         for cell in cells.iter().filter(|cell| cell.tally.calls > 0) {
             let calls = cell.tally.calls;
             n = n.saturating_add(calls);
@@ -92,16 +93,32 @@ impl TreeDetector {
                     }
                     Resolved::Unseen(novelty) => {
                         self.counts.unseen += calls;
-                        unseen[novelty as usize].push(cell);
+                        match novelty {
+                            Some(novelty) => unseen[novelty as usize].push(cell),
+                            None => shapeless.push(cell),
+                        }
                         continue;
                     }
                 },
             };
             tallies.entry(place).or_default().merge(&cell.tally);
         }
+        let mut rates = known.novel;
+        if !shapeless.is_empty() {
+            // Nobody knows how new these are: all that is new is held against all that was to be expected.
+            let sum = |sum: f64, rate: &Rate| (sum + rate.mean).min(0.999);
+            let least = |least: f64, rate: &Rate| least.min(rate.concentration);
+            rates[Novelty::Combination as usize] = Rate {
+                mean: known.novel.iter().fold(0.0, sum),
+                concentration: known.novel.iter().fold(f64::INFINITY, least),
+            };
+            let all = unseen.iter().flatten().copied();
+            shapeless.extend(all);
+            unseen[Novelty::Combination as usize] = shapeless;
+        }
         let mut tester = Tester { detector: self, source, scope, n, first, each };
         for novelty in Novelty::ALL {
-            tester.unseen(novelty, &known.novel[novelty as usize], &unseen[novelty as usize], out);
+            tester.unseen(novelty, &rates[novelty as usize], &unseen[novelty as usize], out);
         }
         for (&place, tally) in &tallies {
             tester.code(place, &known.codes[place], tally, out);
@@ -116,7 +133,7 @@ impl TreeDetector {
         // The same tree may be known of another interface.
         let shape = self.trees.shape(cell.root, cell.code).or_else(|| self.shapes.get(cell.root, cell.code));
         // A shape that has not come yet may come later.
-        let Some(shape) = shape else { return Resolved::Unseen(Novelty::Combination) };
+        let Some(shape) = shape else { return Resolved::Unseen(None) };
         let cut_off = shape.tree.is_truncated().then(|| self.is_cut_off(scope, &shape.tree, work));
         let resolved = match cut_off {
             // There is no time left to tell, in this window.
@@ -124,7 +141,7 @@ impl TreeDetector {
             Some(Some(true)) => Resolved::Truncated,
             _ => match self.trees.reordered(scope, shape.unordered) {
                 Some(place) => Resolved::Reordered(place),
-                None => Resolved::Unseen(self.trees.novelty(scope, &shape.tree)),
+                None => Resolved::Unseen(Some(self.trees.novelty(scope, &shape.tree))),
             },
         };
         if self.resolved.len() < self.limits.codes {
