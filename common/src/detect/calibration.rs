@@ -79,7 +79,7 @@ impl Tail {
     }
 
     /// The amount that a share of new sessions reaches. Where the sample has enough that reach it this is an order
-    /// statistic; else it is read off the exponential that fits the largest [`ENOUGH`], since an order statistic would hang
+    /// statistic; else it is read off the exponential that fits the largest `ENOUGH`, since an order statistic would hang
     /// on the two or three oddest sessions.
     pub fn quantile(sample: &[f32], share: f64, least_scale: f32) -> f32 {
         let mut sorted: Vec<f32> = sample.iter().copied().filter(|x| x.is_finite()).collect();

@@ -42,7 +42,7 @@ pub const fn id_of_words(state: u64, len: u64) -> u64 {
 /// What a name begins with.
 pub const START: u64 = SEED;
 
-/// Takes the next word of a name, or the next child of a call, in. Without loss: [`unstep`] is the way back.
+/// Takes the next word of a name, or the next child of a call, in. Without loss: `unstep` is the way back.
 #[inline(always)]
 #[must_use]
 pub const fn step(state: u64, word: u64) -> u64 {
