@@ -2,13 +2,11 @@
 
 use std::path::Path;
 use std::sync::mpsc::channel;
-use std::time::Duration;
 
-use gait_agent::spool::{Options, TreeSpool};
+use gait_agent::spool::TreeSpool;
 use gait_common::call::Call;
 use gait_common::finding::{Tie, TreeFinding};
 use gait_common::model::{Model, file};
-use gait_common::spool::CALLS;
 use gait_common::spool::trees::{CellRows, TreeCall, TreeCallRows, TreeRows, TreeTable};
 use gait_common::tree::{
     Limits, Node, Observed, Shape, Shapes, Tree, TreeDetector, TreeKind, TreeStats, TreesData, WINDOW, learn,
@@ -51,16 +49,7 @@ fn normal(request: &Request, at: usize) -> Ran {
 /// Records requests as the agent does where functions are followed: the calls, and beside them their trees.
 fn record(dir: &Path, name: &str, requests: &[Request], ran: impl Fn(&Request, usize) -> Ran) -> String {
     let spool = log::write(dir, name, "spool", requests);
-    let options = Options {
-        dir: spool.clone(),
-        table: CALLS,
-        host: "web1".to_owned(),
-        started: 0,
-        max_bytes: 1 << 30,
-        max_age: Duration::from_secs(100 * 365 * 86_400),
-        flush_interval: Duration::from_secs(10),
-        max_waiting: 1 << 24,
-    };
+    let options = log::spool_options(&spool);
     let names = names();
     let (mut trees, mut cells, mut calls) =
         (TreeRows::default(), CellRows::default(), TreeCallRows::default());

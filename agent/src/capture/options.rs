@@ -86,12 +86,7 @@ impl Options {
     /// Checks every range; the error names the option.
     pub fn check(&self) -> Result<(), CaptureError> {
         let refuse = |name, reason: String| Err(CaptureError::Option { name, reason });
-        if !self.ring_bytes.is_power_of_two() || !(1 << 16..=1 << 28).contains(&self.ring_bytes) {
-            return refuse(
-                "ring_bytes",
-                format!("{} is not a power of two from 64 KiB to 256 MiB", self.ring_bytes),
-            );
-        }
+        check_ring(self.ring_bytes)?;
         if !(64..=HEAD_BYTES as u32).contains(&self.head_bytes) {
             return refuse("head_bytes", format!("{} is not in 64..={HEAD_BYTES}", self.head_bytes));
         }
@@ -106,4 +101,13 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// Checks the size of a ring.
+pub(super) fn check_ring(bytes: u32) -> Result<(), CaptureError> {
+    if bytes.is_power_of_two() && (1 << 16..=1 << 28).contains(&bytes) {
+        return Ok(());
+    }
+    let reason = format!("{bytes} is not a power of two from 64 KiB to 256 MiB");
+    Err(CaptureError::Option { name: "ring_bytes", reason })
 }

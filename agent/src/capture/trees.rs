@@ -21,6 +21,7 @@ use gait_common::wire::tree::{KIND_NAME, Key, Name, NewTree, Statistics};
 
 use super::exchange::Clock;
 use super::kernel::{self, Wire};
+use super::options::check_ring;
 use super::{CaptureError, ring::Kept};
 use crate::functions::Change;
 
@@ -69,20 +70,14 @@ impl TreeOptions {
     /// # Errors
     /// [`CaptureError::Option`].
     pub fn check(&self) -> Result<(), CaptureError> {
-        let refuse = |name, reason: String| Err(CaptureError::Option { name, reason });
-        if !self.ring_bytes.is_power_of_two() || !(1 << 16..=1 << 28).contains(&self.ring_bytes) {
-            return refuse(
-                "ring_bytes",
-                format!("{} is not a power of two from 64 KiB to 256 MiB", self.ring_bytes),
-            );
-        }
+        check_ring(self.ring_bytes)?;
         let bounds = [
             ("max_points", self.max_points),
             ("max_threads", self.max_threads),
             ("max_codes", self.max_codes),
         ];
         match bounds.into_iter().find(|(_, bound)| *bound == 0) {
-            Some((name, _)) => refuse(name, "must be at least 1".to_owned()),
+            Some((name, _)) => Err(CaptureError::Option { name, reason: "must be at least 1".to_owned() }),
             None => Ok(()),
         }
     }

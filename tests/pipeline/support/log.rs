@@ -72,17 +72,7 @@ fn spool(dir: &Path, requests: &[Request]) {
         keep_names: true,
         key: [0; 32],
     });
-    let mut spool = Spool::open(Options {
-        dir: dir.to_owned(),
-        table: CALLS,
-        host: "web1".to_owned(),
-        started: 0,
-        max_bytes: 1 << 30,
-        max_age: Duration::from_secs(100 * 365 * 86_400),
-        flush_interval: Duration::from_secs(10),
-        max_waiting: 1 << 24,
-    })
-    .expect("a spool");
+    let mut spool = Spool::open(spool_options(dir)).expect("a spool");
     for chunk in requests.chunks(1000) {
         let mut rows = Rows::default();
         for request in chunk {
@@ -121,5 +111,19 @@ fn exchange<'a>(request: &Request, head: &'a str) -> Exchange<'a> {
         flags: if request.gap { LOST_BEFORE } else { 0 },
         cookie: 7,
         ordinal: 1,
+    }
+}
+
+/// A spool without bounds that a test could meet.
+pub(crate) fn spool_options(dir: &Path) -> Options {
+    Options {
+        dir: dir.to_owned(),
+        table: CALLS,
+        host: "web1".to_owned(),
+        started: 0,
+        max_bytes: 1 << 30,
+        max_age: Duration::from_secs(100 * 365 * 86_400),
+        flush_interval: Duration::from_secs(10),
+        max_waiting: 1 << 24,
     }
 }
