@@ -30,6 +30,9 @@ pub(crate) fn fuzz(seconds: u64, only: Option<&str>) -> Result<()> {
     Ok(())
 }
 
+/// Bytes of an input at most. libFuzzer's own bound is shorter than a whole model file, which then is never reached.
+const MAX_INPUT: usize = 1 << 16;
+
 /// Runs one target and gives libFuzzer's closing line.
 fn run_target(target: &str, seconds: u64) -> Result<String> {
     say(format!("fuzzing {target} for {seconds} s"));
@@ -42,6 +45,7 @@ fn run_target(target: &str, seconds: u64) -> Result<String> {
     fs::create_dir_all(&corpus).with_context(|| format!("failed to create {}", corpus.display()))?;
     command.arg(target).arg(corpus).args(seeds.is_dir().then_some(seeds));
     command.args(["--", &format!("-max_total_time={seconds}"), "-rss_limit_mb=2048", "-timeout=10"]);
+    command.arg(format!("-max_len={MAX_INPUT}"));
     run(command.stderr(stderr)).with_context(|| {
         format!(
             "{target} has a finding or does not build: see {} and tests/fuzz/artifacts/{target}",
