@@ -84,17 +84,21 @@ fn name(model: &ModelData, id: InterfaceId) -> &str {
 
 fn graphs(model: &ModelData, part: Option<&str>, out: &mut String) -> std::fmt::Result {
     let graphs = graphs_of(model, part);
-    let share = model.patterns.cosine_share;
-    writeln!(
-        out,
-        "{} pattern graphs; similarity is {share:.2} cosine of edges, the rest spelling",
-        graphs.len()
-    )?;
+    write!(out, "{} pattern graphs", graphs.len())?;
+    if !graphs.is_empty() {
+        let share = model.patterns.cosine_share;
+        write!(out, "; similarity is {share:.2} cosine of edges, the rest spelling")?;
+    }
+    writeln!(out)?;
     for graph in graphs.iter().take(if part.is_some() { usize::MAX } else { SHOWN }) {
         let from = 100.0 * model.similarity.of(graph.entry).0.least_similarity();
         let (entry, sessions) = (name(model, graph.entry), graph.support);
         writeln!(out, "\nfrom {entry} ({sessions} sessions)")?;
-        writeln!(out, "            normal ones are at least {from:.0} % like the nearest way")?;
+        if from >= 1.0 {
+            writeln!(out, "            normal ones are at least {from:.0} % like the nearest way")?;
+        } else {
+            writeln!(out, "            normal ones may be unlike every way")?;
+        }
         for path in graph.paths.iter().take(SHOWN) {
             let steps: Vec<_> = path.steps.iter().map(|&step| name(model, step)).collect();
             writeln!(out, "{:>10}  {}", path.support, steps.join(" > "))?;

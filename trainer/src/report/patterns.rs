@@ -77,14 +77,17 @@ fn pictures(view: &View<'_>) -> Markup {
     graphs.sort_by_key(|graph| (std::cmp::Reverse(graph.support), graph.entry));
     let names: Vec<String> = view.trained.model.interfaces.iter().map(|name| shown(name)).collect();
     let picture = |graph: &GraphData| {
+        let least = view.trained.model.similarity.of(graph.entry).0.least_similarity();
         html! {
             figure class="graph" {
                 figcaption {
                     "Sessions that begin with " code { (shown(view.model.interfaces.name(graph.entry))) } ": "
                     (count(graph.support))
-                    ". Normal ones are at least "
-                    (percent(view.trained.model.similarity.of(graph.entry).0.least_similarity()))
-                    " like the nearest way."
+                    @if least >= 0.01 {
+                        ". Normal ones are at least " (percent(least)) " like the nearest way."
+                    } @else {
+                        ". Normal ones may be unlike every way."
+                    }
                 }
                 // The picture escapes the names itself.
                 (PreEscaped(crate::draw::svg(graph, &names)))
