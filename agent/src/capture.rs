@@ -157,7 +157,12 @@ impl Capture {
             namer.hand_over((&kept.record, &kept.head, &kept.trees), clock, now, &mut drained, each);
         }
         let most = limit.max(MAX_SUSPECT);
-        while drained.records + drained.filtered < if rings.suspect() { most } else { limit } {
+        loop {
+            let handed_over = drained.records + drained.filtered;
+            // Asked of every CPU, so only where it matters.
+            if handed_over >= limit && (handed_over >= most || !rings.suspect()) {
+                break;
+            }
             if !rings.next(&mut |record, head, trees| {
                 namer.hand_over((record, head, trees), clock, now, &mut drained, each);
             }) {
