@@ -169,10 +169,9 @@ impl Trees {
             return;
         };
         let tie = match exchange.process_source {
-            ProcessSource::Receiver => Tie::Thread,
             ProcessSource::Sender => Tie::Sender,
-            // The kernel ties by threads only: it knew the one that received.
-            ProcessSource::SockDiag | ProcessSource::Unknown => Tie::Thread,
+            // The kernel ties by threads only: it knew the one that received, whoever was named afterwards.
+            ProcessSource::Receiver | ProcessSource::SockDiag | ProcessSource::Unknown => Tie::Thread,
         };
         for &Entry { root, ordered, duration_ns, flags, .. } in exchange.trees {
             if flags & OPEN != 0 {
