@@ -12,6 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use super::Malformed;
 use super::json::Name;
+use super::spans::{Found, Visit};
 
 /// What a visitor of documents does with the fields of one kind of object.
 pub(super) trait Object {
@@ -85,6 +86,38 @@ impl<'de, O: Object> Visitor<'de> for Walk<'_, O> {
 
     fn visit_str<E>(self, _: &str) -> Result<(), E> {
         Ok(())
+    }
+}
+
+/// Where spans go from inside a document. The JSON parser's error can only say that the visitor wants no more; why is kept
+/// until the parser has given up.
+pub(super) struct Sink<'d, 'v> {
+    visit: &'d mut Visit<'v>,
+    stopped: Option<anyhow::Error>,
+}
+
+impl<'d, 'v> Sink<'d, 'v> {
+    pub(super) fn new(visit: &'d mut Visit<'v>) -> Self {
+        Self { visit, stopped: None }
+    }
+
+    /// Hands over what was found at a line.
+    pub(super) fn give<E: serde::de::Error>(&mut self, line: u64, found: Found<'_>) -> Result<(), E> {
+        (self.visit)(line, found).map_err(|error| {
+            self.stopped = Some(error);
+            E::custom("stopped")
+        })
+    }
+
+    /// A document could not be read to its end: for `reason`, unless the visitor wanted no more.
+    ///
+    /// # Errors
+    /// The visitor's, now or before.
+    pub(super) fn bad(&mut self, line: u64, reason: Malformed) -> Result<()> {
+        match self.stopped.take() {
+            Some(error) => Err(error),
+            None => (self.visit)(line, Err((reason, b""))),
+        }
     }
 }
 

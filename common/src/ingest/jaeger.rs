@@ -21,7 +21,7 @@ use std::io::Read;
 use anyhow::Result;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
-use super::documents::{Object, Walk, skip, walk};
+use super::documents::{Object, Sink, Walk, skip, walk};
 use super::json::{Name, Value};
 use super::spans::{self, Span, Visit};
 use super::{Malformed, Options};
@@ -41,27 +41,23 @@ pub(super) fn read(bytes: &mut dyn Read, options: &Options, visit: &mut Visit<'_
     let line = Cell::new(1);
     let mut document = Trace {
         line: &line,
-        visit,
+        sink: Sink::new(visit),
         spans: Vec::new(),
         depth: 0,
         too_many: 0,
         processes: BTreeMap::new(),
-        stopped: None,
     };
     walk(bytes, options.max_line, &line, &mut document, |document, line, reason| {
         document.depth = 0;
         document.forget();
-        match document.stopped.take() {
-            Some(error) => Err(error),
-            None => (document.visit)(line, Err((reason, b""))),
-        }
+        document.sink.bad(line, reason)
     })
 }
 
 /// A document or a trace: one may stand in the place of the other.
 struct Trace<'d, 'v> {
     line: &'d Cell<u64>,
-    visit: &'d mut Visit<'v>,
+    sink: Sink<'d, 'v>,
     /// The trace's spans and their lines.
     spans: Vec<(u64, Raw)>,
     /// How many objects are open: 1 in a document, 2 in the `data` of one.
@@ -69,8 +65,6 @@ struct Trace<'d, 'v> {
     /// Spans that there was no room for.
     too_many: u64,
     processes: BTreeMap<String, Process>,
-    /// Why the visitor does not want more.
-    stopped: Option<anyhow::Error>,
 }
 
 impl Trace<'_, '_> {
@@ -80,7 +74,7 @@ impl Trace<'_, '_> {
         self.too_many = 0;
     }
 
-    fn emit(&mut self) -> Result<()> {
+    fn emit<E: Error>(&mut self) -> Result<(), E> {
         let unknown = Process::default();
         for (line, raw) in &self.spans {
             let process = match (&raw.process.service[..], self.processes.get(&raw.process_id)) {
@@ -89,10 +83,10 @@ impl Trace<'_, '_> {
                 _ => &raw.process,
             };
             let found = raw.parse(process).map_err(|reason| (reason, raw.operation.as_bytes()));
-            (self.visit)(*line, found)?;
+            self.sink.give(*line, found)?;
         }
         for _ in 0..self.too_many {
-            (self.visit)(self.line.get(), Err((Malformed::TooLong, b"a trace of too many spans")))?;
+            self.sink.give(self.line.get(), Err((Malformed::TooLong, b"a trace of too many spans")))?;
         }
         Ok(())
     }
@@ -116,10 +110,7 @@ impl Object for Trace<'_, '_> {
         self.depth -= 1;
         let emitted = self.emit();
         self.forget();
-        emitted.map_err(|error| {
-            self.stopped = Some(error);
-            E::custom("stopped")
-        })
+        emitted
     }
 }
 

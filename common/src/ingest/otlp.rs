@@ -18,7 +18,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{Error, MapAccess};
 
-use super::documents::{Object, Walk, skip, walk};
+use super::documents::{Object, Sink, Walk, skip, walk};
 use super::json::Value;
 use super::spans::{self, Found, Span, Visit};
 use super::{Malformed, Options};
@@ -37,43 +37,34 @@ pub(super) fn read(bytes: &mut dyn Read, options: &Options, visit: &mut Visit<'_
     let line = Cell::new(1);
     let mut document = Document {
         line: &line,
-        visit,
+        sink: Sink::new(visit),
         resource: Resource::default(),
         named: false,
         span: Raw::default(),
         waiting: Vec::new(),
-        stopped: None,
     };
     walk(bytes, options.max_line, &line, &mut document, |document, line, reason| {
         document.waiting.clear();
-        match document.stopped.take() {
-            Some(error) => Err(error),
-            None => (document.visit)(line, Err((reason, b""))),
-        }
+        document.sink.bad(line, reason)
     })
 }
 
 /// A whole document, and what is known at the place that is being read.
 struct Document<'d, 'v> {
     line: &'d Cell<u64>,
-    visit: &'d mut Visit<'v>,
+    sink: Sink<'d, 'v>,
     resource: Resource,
     /// The resource was read.
     named: bool,
     span: Raw,
     /// Spans that came before their resource, and their lines.
     waiting: Vec<(u64, Raw)>,
-    /// Why the visitor does not want more.
-    stopped: Option<anyhow::Error>,
 }
 
 impl Document<'_, '_> {
     fn emit<E: Error>(&mut self, line: u64, span: &Raw) -> Result<(), E> {
         let found: Found<'_> = span.parse(&self.resource).map_err(|reason| (reason, span.name.as_bytes()));
-        (self.visit)(line, found).map_err(|error| {
-            self.stopped = Some(error);
-            E::custom("stopped")
-        })
+        self.sink.give(line, found)
     }
 
     fn emit_waiting<E: Error>(&mut self) -> Result<(), E> {
