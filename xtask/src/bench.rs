@@ -88,3 +88,23 @@ pub(crate) fn bench(what: What, options: &Options) -> Result<()> {
     }
     Ok(())
 }
+
+/// Measures every variant once a round, each round beginning with another, and says each outcome.
+fn in_turns<V: Copy, S, const N: usize>(
+    rounds: u32,
+    variants: [V; N],
+    mut measure: impl FnMut(V) -> Result<S>,
+    told: impl Fn(&S) -> String,
+) -> Result<Vec<S>> {
+    let mut samples = Vec::new();
+    for round in 0..rounds {
+        let mut order = variants;
+        order.rotate_left(round as usize % N);
+        for variant in order {
+            let sample = measure(variant)?;
+            say(format!("round {} of {rounds}: {}", round + 1, told(&sample)));
+            samples.push(sample);
+        }
+    }
+    Ok(samples)
+}

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::summary::{self, Sample, Variant};
-use super::{Options, cpu};
+use super::{Options, cpu, in_turns};
 use crate::agent::{Agent, Summary};
 use crate::apt::{self, need};
 use crate::nginx::{Nginx, Setup};
-use crate::shell::{Background, is_root, output, say, which};
+use crate::shell::{Background, is_root, output, which};
 use crate::{build, interrupt, test};
 
 /// Prints the first line of the request, of the response, and the time between, from syscall tracepoints: the same
@@ -64,16 +64,8 @@ pub(crate) fn overhead(options: &Options) -> Result<()> {
     };
     let bench = Bench { nginx: Nginx::start(&setup)?, agent: &agent, dir: dir.path(), options };
     bench.load(1)?; // warms up nginx, wrk and the caches
-    let mut samples = Vec::new();
-    for round in 0..options.rounds {
-        let mut order = Variant::ALL;
-        order.rotate_left(round as usize % Variant::ALL.len());
-        for variant in order {
-            let sample = bench.measure(variant)?;
-            say(format!("round {} of {}: {sample}", round + 1, options.rounds));
-            samples.push(sample);
-        }
-    }
+    let measure = |variant| bench.measure(variant);
+    let samples = in_turns(options.rounds, Variant::ALL, measure, Sample::to_string)?;
     bench.nginx.stop()?;
     if options.json { summary::print_json(&samples) } else { summary::print_table(&samples) }
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
-use super::Options;
+use super::{Options, in_turns};
 use crate::agent::Agent;
 use crate::apt::{self, need};
 use crate::nginx::{Nginx, Setup};
-use crate::shell::{Background, is_root, output, say, which};
+use crate::shell::{Background, is_root, output, which};
 use crate::{build, interrupt, test};
 
 const SOURCE: &str = include_str!("trees/target.c");
@@ -67,21 +67,9 @@ pub(crate) fn trees(options: &Options) -> Result<()> {
     let dir =
         tempfile::Builder::new().prefix("gait-bench-").tempdir().context("failed to create a directory")?;
     let bench = Bench { target: compile(dir.path())?, agent: &agent, dir: dir.path(), options };
-    let mut samples = Vec::new();
-    for round in 0..options.rounds {
-        let mut order = Variant::ALL;
-        order.rotate_left(round as usize % Variant::ALL.len());
-        for variant in order {
-            let ns = bench.measure(variant)?;
-            say(format!(
-                "round {} of {}: {:<26} {ns:>9.1} ns a call",
-                round + 1,
-                options.rounds,
-                variant.name()
-            ));
-            samples.push((variant, ns));
-        }
-    }
+    let measure = |variant| Ok((variant, bench.measure(variant)?));
+    let told = |(variant, ns): &(Variant, f64)| format!("{:<26} {ns:>9.1} ns a call", variant.name());
+    let samples = in_turns(options.rounds, Variant::ALL, measure, told)?;
     let events = bench.events()?;
     report(&samples, &events, options.json);
     Ok(())
