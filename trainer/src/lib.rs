@@ -30,4 +30,5 @@ pub mod store;
 pub mod timing;
 pub mod train;
 pub mod trees;
+pub mod triage;
 pub mod whole;

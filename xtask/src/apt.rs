@@ -40,6 +40,11 @@ pub(crate) fn usable() -> bool {
 
 /// Installs packages by apt.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
+    install_from(packages, None)
+}
+
+/// Installs packages by apt, they and what they need from another release such as `bookworm-backports`, if one is named.
+pub(crate) fn install_from(packages: &[&str], release: Option<&str>) -> Result<()> {
     let list = packages.join(" ");
     if which("apt-get").is_none() {
         bail!("missing: {list} (names of Debian's packages; there is no apt here, install them by hand)");
@@ -49,27 +54,39 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
     }
     refresh(packages)?;
     say(format!("installing {list}"));
-    if try_install(packages).is_err() {
+    if try_install(packages, release).is_err() {
         // The usual cause: the package lists are older than what the mirror still holds.
         update()?;
-        try_install(packages)?;
+        try_install(packages, release)?;
     }
     Ok(())
 }
 
-fn try_install(packages: &[&str]) -> Result<()> {
+fn try_install(packages: &[&str], release: Option<&str>) -> Result<()> {
     let log = state_dir()?.join("apt.log");
     let stdout = std::fs::File::create(&log).with_context(|| format!("failed to write {}", log.display()))?;
     let stderr = stdout.try_clone().context("failed to share apt's log")?;
     let mut command = as_root("env", &[]);
     command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "--yes", "--quiet"]);
     command.args(["--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"]).args(packages);
+    if let Some(release) = release {
+        command.args(["--target-release", release]);
+    }
     run(command.stdout(stdout).stderr(stderr)).with_context(|| format!("see {}", log.display()))
 }
 
 /// The version apt would install of a package, if it knows one.
 pub(crate) fn candidate(package: &str) -> Option<String> {
-    let policy = output(Command::new("apt-cache").args(["policy", package])).ok()?;
+    version(Command::new("apt-cache").args(["policy", package]))
+}
+
+/// The version it would install from another release.
+pub(crate) fn candidate_of(release: &str, package: &str) -> Option<String> {
+    version(Command::new("apt-cache").args(["policy", "--target-release", release, package]))
+}
+
+fn version(command: &mut Command) -> Option<String> {
+    let policy = output(command).ok()?;
     let version = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?;
     (version != "(none)").then(|| version.to_owned())
 }

@@ -14,6 +14,7 @@ mod interrupt;
 mod nginx;
 mod python;
 mod shell;
+mod suricata;
 mod test;
 mod toolchain;
 
@@ -38,11 +39,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Finds or prepares what the kernel side is built with
+    /// Finds or prepares what the kernel side is built with, or Suricata
     Toolchain {
         /// Only look; install nothing, fail if something is missing
         #[arg(long)]
         check: bool,
+        /// Suricata, which `gait-trainer triage label --pcap` and its tests run, in place of the kernel side's compiler
+        #[arg(long)]
+        suricata: bool,
     },
     /// Builds the kernel side, the agent that carries it, and the trainer
     Build {
@@ -147,7 +151,12 @@ fn main() -> ExitCode {
 
 fn dispatch(task: Task) -> Result<()> {
     match task {
-        Task::Toolchain { check } => {
+        Task::Toolchain { check, suricata: true } => {
+            let found = if check { suricata::find()? } else { suricata::prepare()? };
+            println!("{}", found.about());
+            Ok(())
+        }
+        Task::Toolchain { check, suricata: false } => {
             let toolchain = if check { toolchain::find()? } else { toolchain::prepare()? };
             println!("{} with bpf-linker", toolchain.about());
             Ok(())
