@@ -49,6 +49,7 @@ pub fn load(path: &Path) -> Result<Loaded, LoadError> {
         .and_then(|file| file.take(file::MAX_SIZE + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;
     let model = file::read(&bytes)
+        .map_err(ModelError::from)
         .and_then(Model::new)
         .map_err(|reason| LoadError::Refused { path: path.to_owned(), reason })?;
     Ok(Loaded { model: Arc::new(model), fingerprint: file::fingerprint(&bytes) })

@@ -16,6 +16,8 @@ pub mod call;
 #[cfg(feature = "std")]
 pub mod caller;
 #[cfg(feature = "std")]
+pub mod container;
+#[cfg(feature = "std")]
 pub mod detect;
 #[cfg(feature = "std")]
 pub mod finding;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::call::Nanos;
+use crate::container::ContainerError;
 use crate::detect::{
     Calibration, CalibrationData, Counts, CountsData, Groups, GroupsData, Markov, MarkovData, Patterns,
     PatternsData, SimilarityData,
@@ -87,49 +88,9 @@ pub struct Model {
 /// Why data is not a model, or a file holds none.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// The file does not begin as a model file does.
-    #[error("this is not a gait model: it does not begin with the magic bytes")]
-    Magic,
-    /// The file is of a version this program does not know.
-    #[error("model format version {found} is not supported: this program reads versions 1 to {newest}")]
-    Version {
-        /// The file's version.
-        found: u32,
-        /// The newest version this program reads.
-        newest: u32,
-    },
-    /// The file ends too early.
-    #[error("the model file is cut short: {have} bytes of {want}")]
-    Truncated {
-        /// Bytes there are.
-        have: u64,
-        /// Bytes there should be.
-        want: u64,
-    },
-    /// Something follows the end.
-    #[error("{0} bytes follow the end of the model")]
-    Trailing(u64),
-    /// A length passes its cap.
-    #[error("the model file's {what} has {size} bytes, over the limit of {limit}")]
-    TooLarge {
-        /// What is too large.
-        what: &'static str,
-        /// Its size in bytes.
-        size: u64,
-        /// The cap in bytes.
-        limit: u64,
-    },
-    /// The bytes are not the ones that were written.
-    #[error("the model file is damaged: its checksum does not match")]
-    Checksum,
-    /// The checksum holds but the content does not decode.
-    #[error("section {section} of the model file cannot be decoded: {reason}")]
-    Decode {
-        /// Name of the section.
-        section: &'static str,
-        /// What the decoder says.
-        reason: String,
-    },
+    /// The bytes are not a whole, undamaged model file.
+    #[error(transparent)]
+    File(#[from] ContainerError),
     /// The content decodes but contradicts itself.
     #[error("the model is not sound: {0}")]
     Unsound(String),
