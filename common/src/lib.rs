@@ -5,7 +5,8 @@
 //! one exception is behind a feature of its own: `ingest` opens the logs and spools that training and replay read.
 //! Read in this order, the modules are the data flow: a [`call`] of a [`caller`] is named ([`interface`]), joins a
 //! [`sequence`], is scored against a [`model`] ([`detect`]) and may end as a [`finding`]; [`pipeline`] runs the
-//! chain. Beside it stand the call trees that ran within calls ([`tree`]), with a chain of their own. [`wire`] alone
+//! chain. Beside it stand the call trees that ran within calls ([`tree`]), with a chain of their own, and `identity` (a feature): who
+//! is on a list. [`wire`] alone
 //! is compiled into the kernel side, without `std`.
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -21,6 +22,8 @@ pub mod container;
 pub mod detect;
 #[cfg(feature = "std")]
 pub mod finding;
+#[cfg(feature = "identity")]
+pub mod identity;
 #[cfg(feature = "ingest")]
 pub mod ingest;
 #[cfg(feature = "std")]
