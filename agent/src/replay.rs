@@ -1,12 +1,13 @@
 //! `replay`: recorded calls through the pipeline that runs live, with the time of the calls in place of a clock.
 
+mod clock;
 mod trees;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use gait_common::call::{Call, Nanos};
+use gait_common::call::Call;
 use gait_common::finding::Finding;
 use gait_common::ingest::{self, Format, ReadReport, Record};
 use gait_common::model::Model;
@@ -17,10 +18,8 @@ use crate::config::Config;
 use crate::report::{self, Reporter};
 use crate::{exit, host, model};
 
+use clock::Clock;
 pub use trees::Trees;
-
-/// How often, in the calls' own time, the pipeline is told that time has passed. Far below what it holds calls back for.
-const TICK: Nanos = 100_000_000;
 
 /// What to replay.
 #[derive(Clone, Debug)]
@@ -91,8 +90,8 @@ pub fn replay(options: &Options) -> Result<()> {
     })?;
     let model = loaded.map(|loaded| loaded.model);
     let pipeline = model.as_ref().map(|model| Pipeline::new(Arc::clone(model), config.sequence.limits()));
-    let mut player =
-        Player { pipeline, reporter, found: Vec::new(), now: 0, told: 0, calls: 0, interruptions: 0 };
+    let clock = Clock::default();
+    let mut player = Player { pipeline, reporter, found: Vec::new(), clock, calls: 0, interruptions: 0 };
     let read =
         ingest::read(&options.inputs, options.format, &options.reading, &mut |record, _| match record {
             Record::Call(call) => player.call(&call),
@@ -126,10 +125,7 @@ struct Player {
     pipeline: Option<Pipeline>,
     reporter: Reporter,
     found: Vec<Finding>,
-    /// The latest time a call has shown.
-    now: Nanos,
-    /// The latest time that the pipeline was told.
-    told: Nanos,
+    clock: Clock,
     calls: u64,
     interruptions: u64,
 }
@@ -138,11 +134,9 @@ impl Player {
     fn call(&mut self, call: &Call<'_>) -> Result<()> {
         self.calls += 1;
         let Some(pipeline) = &mut self.pipeline else { return Ok(()) };
-        self.now = self.now.max(call.end());
-        if self.now.saturating_sub(self.told) >= TICK {
-            self.told = self.now;
+        if let Some(now) = self.clock.tick(call.end()) {
             // Before the call: what its time closes was closed when it came.
-            pipeline.advance(self.now, &mut self.found);
+            pipeline.advance(now, &mut self.found);
         }
         pipeline.process(std::slice::from_ref(call), &mut self.found);
         self.report()
