@@ -7,8 +7,10 @@
 //! [`Sequencer`] hands out whole operations as they close. What becomes of them is a [`Sessions`]: scoring in the
 //! agent, collecting in the trainer.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::hash::BuildHasher as _;
 
+use hashbrown::{DefaultHashBuilder, HashTable};
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Call, Nanos, Process};
@@ -122,14 +124,19 @@ pub struct Counts {
 pub struct Sequencer<S: Sessions> {
     timing: Timing,
     limits: Limits,
-    /// Names come from the network: std's keyed hash, so that nobody can choose them to collide.
-    index: HashMap<Box<str>, u32>,
+    /// The open slots by their callers' names, which stand in the slots alone.
+    index: HashTable<u32>,
+    /// Names come from the network: keyed by chance, so that nobody can choose them to collide.
+    hasher: DefaultHashBuilder,
     slots: Vec<Slot<S::State>>,
     free: Vec<u32>,
     /// Every open slot stands in `idle` once, and in `due` once while an operation is open. Entries are re-queued
-    /// when the slot has moved on, so both stay near the order of time.
+    /// when the slot has moved on, so both stay near the order of time. None is queued for a time that is still to come: a
+    /// call dated ahead of its time must not hold up those behind it.
     due: VecDeque<(Nanos, u32)>,
     idle: VecDeque<(Nanos, u32)>,
+    /// The latest time that was told.
+    now: Nanos,
     counts: Counts,
 }
 
@@ -139,6 +146,8 @@ struct Slot<T> {
     is_open: bool,
     in_due: bool,
     last_end: Nanos,
+    /// `last_end` when the slot was put into `idle`.
+    idle_end: Nanos,
     state: T,
 }
 
@@ -170,11 +179,13 @@ impl<S: Sessions> Sequencer<S> {
         Self {
             timing,
             limits,
-            index: HashMap::new(),
+            index: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
             slots: Vec::new(),
             free: Vec::new(),
             due: VecDeque::new(),
             idle: VecDeque::new(),
+            now: 0,
             counts: Counts::default(),
         }
     }
@@ -192,9 +203,10 @@ impl<S: Sessions> Sequencer<S> {
     /// Takes one call in.
     pub fn push(&mut self, caller: &str, process: Process<'_>, step: Step, sessions: &mut S) {
         self.counts.steps += 1;
-        let slot = match self.index.get(caller) {
+        let hash = self.hasher.hash_one(caller);
+        let slot = match self.index.find(hash, |&at| *self.slots[at as usize].owner.caller == *caller) {
             Some(&slot) => slot,
-            None => self.open(caller, &step, sessions),
+            None => self.open(caller, hash, &step, sessions),
         };
         let this = &mut self.slots[slot as usize];
         if step.start > this.last_end.saturating_add(self.timing.session_idle) {
@@ -210,12 +222,13 @@ impl<S: Sessions> Sequencer<S> {
         this.last_end = this.last_end.max(step.end);
         if !this.in_due {
             this.in_due = true;
-            self.due.push_back((this.last_end, slot));
+            self.due.push_back((this.last_end.min(self.now), slot));
         }
     }
 
     /// Closes what the passing of time closes. `now` is the wall clock, or the time of the latest call in a replay.
     pub fn advance(&mut self, now: Nanos, sessions: &mut S) {
+        self.now = self.now.max(now);
         let held = self.timing.operation_gap.saturating_add(self.limits.lateness);
         while let Some(&(queued, slot)) = self.due.front()
             && queued.saturating_add(held) < now
@@ -227,7 +240,7 @@ impl<S: Sessions> Sequencer<S> {
                 this.in_due = false;
                 close_operation(this, &mut self.counts, sessions);
             } else {
-                self.due.push_back((this.last_end, slot));
+                self.due.push_back((this.last_end.min(self.now), slot));
             }
         }
         let held = self.timing.session_idle.saturating_add(self.limits.lateness);
@@ -235,13 +248,18 @@ impl<S: Sessions> Sequencer<S> {
             && queued.saturating_add(held) < now
         {
             self.idle.pop_front();
-            let last_end = self.slots[slot as usize].last_end;
-            if last_end.saturating_add(held) < now {
+            if self.slots[slot as usize].last_end.saturating_add(held) < now {
                 self.close(slot, true, sessions);
             } else {
-                self.idle.push_back((last_end, slot));
+                self.queue_idle(slot);
             }
         }
+    }
+
+    fn queue_idle(&mut self, at: u32) {
+        let slot = &mut self.slots[at as usize];
+        slot.idle_end = slot.last_end;
+        self.idle.push_back((slot.last_end.min(self.now), at));
     }
 
     /// Something was lost, nobody knows of whom: closes every open operation and tells each open session's state.
@@ -264,13 +282,13 @@ impl<S: Sessions> Sequencer<S> {
         self.slots.iter_mut().for_each(|slot| slot.in_due = false);
     }
 
-    fn open(&mut self, caller: &str, step: &Step, sessions: &mut S) -> u32 {
+    fn open(&mut self, caller: &str, hash: u64, step: &Step, sessions: &mut S) -> u32 {
         while self.index.len() >= self.limits.callers.max(1)
-            && let Some((queued, oldest)) = self.idle.pop_front()
+            && let Some((_, oldest)) = self.idle.pop_front()
         {
-            let last_end = self.slots[oldest as usize].last_end;
-            if last_end > queued {
-                self.idle.push_back((last_end, oldest));
+            let slot = &self.slots[oldest as usize];
+            if slot.last_end > slot.idle_end {
+                self.queue_idle(oldest);
             } else {
                 self.counts.evicted += 1;
                 self.close(oldest, false, sessions);
@@ -292,13 +310,15 @@ impl<S: Sessions> Sequencer<S> {
                     is_open: true,
                     in_due: false,
                     last_end: step.end,
+                    idle_end: step.end,
                     state,
                 });
                 (self.slots.len() - 1) as u32
             }
         };
-        self.index.insert(caller.into(), at);
-        self.idle.push_back((step.end, at));
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        self.index.insert_unique(hash, at, |&at| hasher.hash_one(&*slots[at as usize].owner.caller));
+        self.queue_idle(at);
         at
     }
 
@@ -309,7 +329,10 @@ impl<S: Sessions> Sequencer<S> {
         // An entry in `due` stays until its time comes, and serves the slot's next owner until then: so there is never
         // more than one for each slot.
         this.is_open = false;
-        self.index.remove(&this.owner.caller);
+        let hash = self.hasher.hash_one(&*this.owner.caller);
+        if let Ok(entry) = self.index.find_entry(hash, |&at| at == slot) {
+            entry.remove();
+        }
         self.free.push(slot);
     }
 }
@@ -455,6 +478,30 @@ mod tests {
         assert!(waiting.0 <= 4 && waiting.1 <= 4 && waiting.2 <= 4, "{waiting:?}");
         sequencer.finish(&mut log);
         assert_eq!(log.0.len(), 20_000, "every operation and every session is handed out");
+    }
+
+    /// A host whose clock is wrong must not keep the others' calls from being judged.
+    #[test]
+    fn a_call_dated_ahead_holds_nobody_up() {
+        let mut log = Log::default();
+        let mut sequencer = Sequencer::new(Timing::default(), Limits::default());
+        let year = 365 * 24 * 3600 * 1000;
+        for (caller, at) in [("ann", 1000), ("eve", year), ("bob", 1000)] {
+            sequencer.advance(1000 * 1_000_000, &mut log);
+            sequencer.push(caller, Process::default(), step(1, at, at), &mut log);
+        }
+        sequencer.advance(3000 * 1_000_000, &mut log);
+        assert_eq!(log.0, ["ann [1]", "bob [1]"]);
+        sequencer.advance(1900 * SECOND, &mut log);
+        assert_eq!(log.0[2..], ["ann end 1 true", "bob end 1 true"]);
+    }
+
+    /// Room is made even where every clock is wrong.
+    #[test]
+    fn callers_dated_ahead_make_room_too() {
+        let limits = Limits { callers: 2, ..Limits::default() };
+        let steps = [("a", step(1, 9000, 9001)), ("b", step(2, 9001, 9002)), ("c", step(3, 9002, 9003))];
+        assert_eq!(run(limits, &steps, 0)[..2], ["a [1]", "a end 1 false"]);
     }
 
     #[test]
