@@ -5,13 +5,15 @@
 //! one exception is behind a feature of its own: `ingest` opens the logs and spools that training and replay read.
 //! Read in this order, the modules are the data flow: a [`call`] of a [`caller`] is named ([`interface`]), joins a
 //! [`sequence`], is scored against a [`model`] ([`detect`]) and may end as a [`finding`]; [`pipeline`] runs the
-//! chain. Beside it stand the call trees that ran within calls ([`tree`]), with a chain of their own, and `identity` (a feature): who
-//! is on a list. [`wire`] alone
-//! is compiled into the kernel side, without `std`.
+//! chain. Beside it stand the call trees that ran within calls ([`tree`]), with a chain of their own, the alerts of a
+//! Suricata beside the host ([`alert`]), and `identity` (a feature): who is on a list. [`wire`] alone is compiled into
+//! the kernel side, without `std`.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 pub mod wire;
 
+#[cfg(feature = "std")]
+pub mod alert;
 #[cfg(feature = "std")]
 pub mod call;
 #[cfg(feature = "std")]

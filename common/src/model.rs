@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alert::{Triage, TriageData};
 use crate::call::Nanos;
 use crate::container::ContainerError;
 use crate::detect::{
@@ -65,6 +66,8 @@ pub struct ModelData {
     pub trees: Option<TreesData>,
     /// How near to the learned ways normal sessions come.
     pub similarity: SimilarityData,
+    /// How alerts are judged; none when there were none to learn from.
+    pub triage: Option<TriageData>,
 }
 
 /// A model ready for use.
@@ -83,6 +86,7 @@ pub struct Model {
     pub(crate) groups: Option<Groups>,
     trees: Option<Arc<Trees>>,
     pub(crate) similarity: SimilarityData,
+    triage: Option<Arc<Triage>>,
 }
 
 /// Why data is not a model, or a file holds none.
@@ -115,6 +119,7 @@ impl Model {
             groups,
             trees,
             similarity,
+            triage,
         } = data;
         let interfaces =
             Interfaces::new(&interfaces, naming).map_err(|e| ModelError::Unsound(e.to_string()))?;
@@ -134,6 +139,7 @@ impl Model {
             calibration: Calibration::new(calibration).map_err(unsound)?,
             trees: trees.map(Trees::new).transpose().map_err(unsound)?.map(Arc::new),
             similarity,
+            triage: triage.map(Triage::new).transpose().map_err(unsound)?.map(Arc::new),
             interfaces,
         })
     }
@@ -156,6 +162,11 @@ impl Model {
     /// What is known about call trees, if anything is.
     pub fn trees(&self) -> Option<&Arc<Trees>> {
         self.trees.as_ref()
+    }
+
+    /// How alerts are judged, if anything is known of them.
+    pub fn triage(&self) -> Option<&Arc<Triage>> {
+        self.triage.as_ref()
     }
 
     /// Scores from here on are anomalous.

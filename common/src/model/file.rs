@@ -13,7 +13,7 @@ pub const VERSION: u32 = FORM.version();
 pub const MAX_SIZE: u64 = 256 << 20;
 
 /// Version 2 came with the groups of callers, and with two more kinds of evidence; version 3 with call trees and with
-/// intervals of similarity.
+/// intervals of similarity; version 4 with what is known of alerts.
 const FORM: Form = Form {
     what: "model",
     magic: MAGIC,
@@ -30,8 +30,9 @@ const FORM: Form = Form {
         "groups",
         "trees",
         "similarity",
+        "triage",
     ],
-    sections_of: &[8, 9, 11],
+    sections_of: &[8, 9, 11, 12],
 };
 /// Kinds of evidence that version 1 knows.
 const PARTS_OF_1: usize = 9;
@@ -53,6 +54,7 @@ pub fn write(data: &ModelData) -> Result<Vec<u8>, ContainerError> {
         FORM.encode(&data.groups, 8)?,
         FORM.encode(&data.trees, 9)?,
         FORM.encode(&data.similarity, 10)?,
+        FORM.encode(&data.triage, 11)?,
     ])
 }
 
@@ -80,6 +82,7 @@ pub fn read(bytes: &[u8]) -> Result<ModelData, ContainerError> {
         groups: if has_groups { FORM.decode(bodies[8], 8)? } else { None },
         trees: bodies.get(9).map_or(Ok(None), |body| FORM.decode(body, 9))?,
         similarity: bodies.get(10).map_or(Ok(SimilarityData::default()), |body| FORM.decode(body, 10))?,
+        triage: bodies.get(11).map_or(Ok(None), |body| FORM.decode(body, 11))?,
     })
 }
 
