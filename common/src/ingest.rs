@@ -29,7 +29,8 @@ pub mod time;
 pub mod traces;
 
 use std::fmt;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -269,6 +270,14 @@ pub fn streams<S: AsRef<str>>(inputs: &[S]) -> Result<impl Iterator<Item = Resul
         let bytes = source.open(None).with_context(|| format!("failed to open {name}"))?;
         Ok((name, bytes))
     }))
+}
+
+/// The unpacked bytes of a file that begins like gzip or zstd, from its start; `None` of any other file.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn unpacked(file: File) -> io::Result<Option<Box<dyn Read + Send>>> {
+    input::unpacked(file)
 }
 
 /// Reads lines from anything readable: the part of [`read`] that opens nothing.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, BufReader, Cursor, Read, Seek as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -80,6 +80,21 @@ fn unpack(mut packed: impl Read + 'static) -> io::Result<Box<dyn Read>> {
         Box::new(zstd::Decoder::new(all)?)
     } else {
         Box::new(all)
+    })
+}
+
+/// The unpacked bytes of a file that begins like gzip or zstd, from its start; `None` of any other.
+pub(super) fn unpacked(mut file: File) -> io::Result<Option<Box<dyn Read + Send>>> {
+    let mut magic = Vec::with_capacity(ZSTD.len());
+    file.rewind()?;
+    (&file).take(ZSTD.len() as u64).read_to_end(&mut magic)?;
+    file.rewind()?;
+    Ok(if magic.starts_with(GZIP) {
+        Some(Box::new(MultiGzDecoder::new(BufReader::with_capacity(64 << 10, file))))
+    } else if magic.starts_with(ZSTD) {
+        Some(Box::new(zstd::Decoder::new(file)?))
+    } else {
+        None
     })
 }
 

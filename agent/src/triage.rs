@@ -1,0 +1,3 @@
+//! Triage of Suricata's alerts.
+
+pub mod tail;
