@@ -20,6 +20,7 @@
 
 mod answer;
 mod date;
+pub mod file;
 mod list;
 mod policy;
 mod watchlist;
