@@ -6,9 +6,11 @@
 
 mod json;
 mod key;
+pub mod labels;
 mod line;
 mod model;
 mod raw;
+pub mod rules;
 
 pub use key::{Key, KeyError, Protocol};
 pub use line::{Alert, Http, Line, Malformed};

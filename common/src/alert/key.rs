@@ -166,6 +166,15 @@ fn date(days: i64) -> (i64, i64, i64) {
     (era * 400 + year + i64::from(month <= 2), month, day)
 }
 
+/// A time as keys have it.
+pub(super) struct Time(pub(super) Nanos);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_time(f, self.0)
+    }
+}
+
 fn write_time(f: &mut fmt::Formatter<'_>, time: Nanos) -> fmt::Result {
     let (seconds, nanos) = (time / 1_000_000_000, time % 1_000_000_000);
     let (year, month, day) = date((seconds / 86_400) as i64);
