@@ -4,18 +4,27 @@
 //! [`Triage`] is the learned classifier, which gives a [`Judgement`]. Nothing here does I/O or reads a clock: the time of
 //! an alert is what its line says.
 
+mod explain;
+mod features;
 mod json;
 mod key;
 pub mod labels;
 mod line;
 mod model;
+mod rates;
 mod raw;
 pub mod rules;
+mod sketch;
+mod text;
+mod tokens;
 
+pub use features::{Scratch, look};
 pub use key::{Key, KeyError, Protocol};
 pub use line::{Alert, Http, Line, Malformed};
 pub use model::{Band, Exemplar, MAX_EXEMPLARS, Origin, SKETCH, SPACE, Triage, TriageData, interpolate};
+pub use rates::{Rate, Rates};
 pub use raw::Raw;
+pub use sketch::{Nearest, alike, sketch};
 
 use std::fmt;
 use std::str::FromStr;
@@ -103,6 +112,8 @@ pub struct Judgement<'s> {
     pub probability: f32,
     /// What spoke the loudest for either, the strongest first; each displays itself in words.
     pub reasons: &'s [Reason],
+    /// The labelled alert that is the most like it; none where none is half alike.
+    pub nearest: Option<Nearest<'s>>,
 }
 
 /// One reason of a [`Judgement`].

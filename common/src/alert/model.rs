@@ -2,16 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Class;
+use super::features::{self, Scratch, TRAITS};
+use super::line::Alert;
+use super::rates::Rate;
+use super::{Class, Judgement, Verdict, explain, sketch};
 
 /// Weights, at most: features are hashed into so many places.
 pub const SPACE: u32 = 1 << 16;
 /// Labelled alerts that a model may show beside a new one, at most.
-pub const MAX_EXEMPLARS: usize = 1024;
+pub const MAX_EXEMPLARS: usize = 256;
 /// Points of the calibration, at most.
 const MAX_POINTS: usize = 1024;
 /// Bytes of an exemplar's sketch.
-pub const SKETCH: usize = 128;
+pub const SKETCH: usize = 64;
 
 /// What triage learned from, and how sure the labels were.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -127,6 +130,40 @@ impl Triage {
     /// The calibrated probability of a score.
     pub fn probability(&self, score: f32) -> f32 {
         interpolate(&self.calibration, score)
+    }
+
+    /// The score of the alert that was looked at last.
+    pub fn score(&self, scratch: &Scratch) -> f32 {
+        let gram = scratch.gram_value();
+        let (mut traits, mut grams) = (0.0, 0.0);
+        for found in &scratch.found {
+            let weight = self.weights[found.place as usize];
+            *(if found.place < TRAITS { &mut traits } else { &mut grams }) += weight;
+        }
+        self.bias + traits + grams * gram
+    }
+
+    /// Judges an alert. `rate` is what [`super::Rates`] said of it.
+    pub fn judge<'s>(&'s self, alert: &Alert<'_>, rate: Rate, scratch: &'s mut Scratch) -> Judgement<'s> {
+        features::look(alert, rate, scratch);
+        let probability = self.probability(self.score(scratch));
+        let verdict = self.band.verdict(probability);
+        explain::reasons(scratch, &self.weights);
+        let nearest = sketch::nearest(&sketch::sketch(scratch), &self.exemplars);
+        Judgement { verdict, probability, reasons: &scratch.reasons, nearest }
+    }
+}
+
+impl Band {
+    /// What a probability comes to.
+    pub fn verdict(&self, probability: f32) -> Verdict {
+        if probability >= self.real {
+            Verdict::Real
+        } else if probability < self.false_alarm {
+            Verdict::FalseAlarm
+        } else {
+            Verdict::Abstain
+        }
     }
 }
 
