@@ -253,7 +253,7 @@ fn address(alert: &Alert<'_>, mut url: Vec<u8>, scratch: &mut Scratch) -> Vec<u8
     let mut tally = Tally::default();
     tally.count(&scratch.text, start, &tokens);
     scratch.tokens = tokens;
-    scratch.scale(Kind::Depth, (tally.slashes.min(8)));
+    scratch.scale(Kind::Depth, tally.slashes.min(8));
     scratch.scale(Kind::Ups, tally.ups.min(4));
     scratch.scale(Kind::PathSpecial, octave(tally.special.saturating_sub(tally.slashes)).min(6));
     if let Some(dot) = path.iter().rposition(|&byte| byte == b'.').filter(|dot| path.len() - dot <= 8) {
