@@ -334,3 +334,42 @@ fn what_goes_on_is_reported_once() {
     assert_eq!(shifts(found(&Service::new(), &mut detector, 60, 5)), 0);
     assert_eq!(shifts(found(&service, &mut detector, 60, 6)), 1);
 }
+
+/// Where every tree is rare none of them has calls enough to be judged by itself, and the root is still known to be slow.
+#[test]
+fn a_root_of_many_rare_trees_that_gets_slower_is_found() {
+    // 150 trees, 40 requests a window, 25 windows: fewer than twenty calls of each.
+    let kinds = (0..150).map(|n| (tree(&format!("0handle 1parse 1way{n}"), 0), 1.0 / 150.0, 1e6, 0.0));
+    let service = || Service { kinds: kinds.clone().collect(), requests: 40, varies: 0.1 };
+    for seed in 0..4 {
+        let trees = service().learned(25, seed);
+        let alone = trees.data().scopes[0].codes.iter().filter(|code| code.normal.is_some()).count();
+        assert_eq!((trees.data().paces[0].is_some(), alone), (true, 0));
+        let mut detector = TreeDetector::new(Arc::clone(&trees), month());
+        let normal = found(&service(), &mut detector, 100, seed + 60);
+        assert!(normal.is_empty(), "seed {seed}: {normal:?}");
+        let mut slow = service();
+        slow.kinds.iter_mut().for_each(|kind| kind.2 *= 3.0);
+        let mut detector = TreeDetector::new(trees, month());
+        let finding = found(&slow, &mut detector, SOON, seed + 10).into_iter().next().expect("it is slow");
+        assert_eq!((finding.kind, &*finding.code), (TreeKind::LatencyShift, "0000000000000000"));
+        let before = finding.before.expect("what was normal");
+        assert!(finding.now.p50 > 2 * before.p50, "{finding:?}");
+        assert!(finding.text.contains("whatever its trees: "), "{}", finding.text);
+    }
+}
+
+/// A root whose trees become slower ones, each as fast as ever, is not slow: which trees run is another test's matter.
+#[test]
+fn more_of_the_slow_trees_is_no_slow_root() {
+    let mut service = Service::new();
+    let mut detector = TreeDetector::new(service.learned(60, 1), month());
+    (service.kinds[0].1, service.kinds[1].1) = (0.25, 0.70);
+    let faster = found(&service, &mut detector, 100, 4);
+    assert!(faster.iter().all(|finding| finding.kind != TreeKind::LatencyShift), "{faster:?}");
+    let mut service = Service::new();
+    (service.kinds[0].1, service.kinds[1].1) = (0.25, 0.70);
+    let mut detector = TreeDetector::new(service.learned(60, 1), month());
+    let slower = found(&Service::new(), &mut detector, 100, 4);
+    assert!(slower.iter().all(|finding| finding.kind != TreeKind::LatencyShift), "{slower:?}");
+}
