@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::Nanos;
 use crate::detect::Part;
 
-pub use tree::{Mark, NearestTree, Tie, TreeFigures, TreeFinding, TreeLine};
+pub use tree::{Mark, NearestTree, Tie, Together, TreeFigures, TreeFinding, TreeLine};
 
 /// Whatever is reported.
 #[derive(Clone, Debug, PartialEq)]

@@ -98,6 +98,7 @@ impl Explain<'_> {
             nearest,
             tree: lines,
             more_lines,
+            together: None,
         }
     }
 

@@ -59,6 +59,7 @@ impl TreeDetector {
                 self.counts.unscoped += n;
             }
         }
+        self.speeds.conclude(source, SLOWER.ln(), LEAST_HITS as f64, out);
     }
 
     fn judge_scope(
@@ -281,6 +282,9 @@ impl Tester<'_, '_> {
         let temper = self.detector.trees.temper(kind);
         let pace = evidence(normal.pace.ln_tail(&window) * temper);
         let slower = window.mean - normal.pace.mean;
+        if self.detector.trees.pace(self.scope).is_none() {
+            self.detector.speeds.timed(self.first.root, window.n, slower);
+        }
         // As a whole, and beyond each limit: what says most is what is told.
         let mut strongest = Strongest { level: None, hits: n, ln_e: pace, matters: slower >= SLOWER.ln() };
         let mut all = vec![pace];
@@ -299,7 +303,11 @@ impl Tester<'_, '_> {
         let ln_e = all.iter().map(|ln_e| (ln_e - strongest.ln_e).exp()).sum::<f64>().ln() + strongest.ln_e
             - (all.len() as f64).ln();
         let Strongest { level, hits, matters, .. } = strongest;
+        let before = out.len();
         self.conclude(kind, place, known, tally, (hits, n, ln_e), level, matters && n >= LEAST_HITS, out);
+        if out.len() > before {
+            self.detector.speeds.shifted(before, slower);
+        }
     }
 
     /// Whether the calls of a root take longer than each did, whatever its trees: where there are many trees, each is too rare to
@@ -315,11 +323,12 @@ impl Tester<'_, '_> {
         if n == 0 {
             return;
         }
+        let slower = window.mean - pace.mean;
+        self.detector.speeds.timed(self.first.root, window.n, slower);
         let ln_e = evidence(pace.ln_tail(&window) * trees.temper(kind));
         self.show(0, kind, n, n, ln_e);
         let test = self.test(kind, ROOT);
         let Some((sum, limit)) = self.detector.watch(test, self.first.window, ln_e, false) else { return };
-        let slower = window.mean - pace.mean;
         if slower < SLOWER.ln() || n < LEAST_HITS {
             return;
         }
@@ -345,6 +354,7 @@ impl Tester<'_, '_> {
             more: timed.len(),
             factor: Some(slower.exp()),
         };
+        self.detector.speeds.shifted(out.len(), slower);
         out.push(self.explain(&case, &all, sum, limit));
     }
 
