@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use gait_common::alert::Class;
 use gait_common::ingest::{self, Format};
 
 use crate::config::{Config, Period};
 use crate::functions::pattern::Pattern;
+use crate::triage::{command as triage, feedback};
 use crate::{check, exit, functions, replay, run};
 
 /// Captures the HTTP exchanges of this host and reports callers that walk differently from what a model has learned.
@@ -47,6 +49,22 @@ enum Command {
   gait-agent functions python3.11 'python:*'
   gait-agent functions ./shop 'shop::cart::*' --json")]
     Functions(Functions),
+    /// Judge Suricata's alerts in a file: each line goes out as it is, alerts with `gait` added: verdict, probability, reasons
+    #[command(after_help = "Examples:
+  gait-agent triage --model ids.gait /var/log/suricata/eve.json > judged.json
+  gait-agent triage --model ids.gait --out judged.json eve.json.1.gz
+  gait-agent triage --model ids.gait --out /var/log/gait/eve.json --follow /var/log/suricata/eve.json
+  tail -F eve.json | gait-agent triage --model ids.gait - | jq 'select(.gait.verdict == \"real\")'
+
+Lines that are no alerts or cannot be read go out unchanged and are counted. Nothing is left out, and the order is kept.")]
+    Triage(Triage),
+    /// Note what an alert is; the trainer reads it with --labels
+    #[command(after_help = "Examples:
+  gait-agent feedback 2026-11-22T14:00:00.000699Z/203.0.0.4:20004/192.168.56.10:80/TCP/0/2006445 false_alarm --note 'our scanner'
+  jq -c 'select(.gait.verdict == \"abstain\")' judged.json | head -1 | gait-agent feedback - real --by ann
+
+The key of an alert is what its `gait.key` says. The last word about an alert counts.")]
+    Feedback(Feedback),
 }
 
 /// What every command that captures or judges is told.
@@ -120,6 +138,52 @@ struct Replay {
 }
 
 #[derive(Debug, Args)]
+struct Triage {
+    #[command(flatten)]
+    common: Common,
+    /// An eve.json, plain or packed with gzip or zstd; `-` is standard input
+    #[arg(value_name = "FILE")]
+    input: String,
+    /// Write to this file in place of standard output. It appears whole; with --follow it is appended to
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Go on while the file grows, over rotation and truncation, until SIGTERM or SIGINT; SIGHUP opens the output anew
+    #[arg(long)]
+    follow: bool,
+    /// With --follow: remember here how far the file was read, so that a restart goes on. Default: OUT.position
+    #[arg(long, value_name = "FILE", requires = "follow")]
+    state: Option<PathBuf>,
+    /// Threads that judge a finished file. Default: one for each core
+    #[arg(long, value_name = "N", conflicts_with = "follow", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+    /// Say what was counted, on stderr, as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Feedback {
+    /// The configuration; of it triage.feedback and state_dir are used
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The alert's key; `-`: alerts, judged ones, or keys, one a line of standard input
+    #[arg(value_name = "KEY")]
+    alert: String,
+    /// What it is: real or false_alarm
+    #[arg(value_name = "CLASS")]
+    class: Class,
+    /// Why, for whoever asks later
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    note: String,
+    /// Who says so. Default: the user's name
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    /// Where to note it, in place of the configuration's triage.feedback
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct Functions {
     /// A file, or the name of a process that runs or of a program on PATH
     #[arg(value_name = "BINARY")]
@@ -173,6 +237,28 @@ fn dispatch(command: Command) -> Result<u8> {
             let text = if json { found.json()? } else { found.text() };
             std::io::stdout().write_all(text.as_bytes())?;
             Ok(if found.any() { exit::OK } else { exit::FAILURE })
+        }
+        Command::Triage(Triage { common, input, out, follow, state, threads, json }) => {
+            let threads = threads.map_or_else(triage::all_cores, usize::from);
+            let config = common.read()?;
+            triage::run(&triage::Options { config, input, output: out, follow, state, threads, json })?;
+            Ok(exit::OK)
+        }
+        Command::Feedback(Feedback { config, alert, class, note, by, file }) => {
+            let config = Config::read(config.as_deref())?;
+            let user = || ["SUDO_USER", "USER"].iter().find_map(|name| std::env::var(name).ok());
+            let options = feedback::Options {
+                alert,
+                class,
+                by: by.or_else(user).unwrap_or_default(),
+                note,
+                file: file.unwrap_or_else(|| config.triage.feedback_file(&config.state_dir)),
+                time: run::now(),
+            };
+            let count = feedback::note(&options, &mut std::io::stdin().lock())?;
+            let file = options.file.display();
+            let _ = writeln!(std::io::stderr(), "gait-agent: noted in {file}: {class} for {count} alerts");
+            Ok(exit::OK)
         }
     }
 }

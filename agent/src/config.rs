@@ -5,6 +5,7 @@
 mod error;
 mod functions;
 mod text;
+mod triage;
 mod units;
 
 use std::fs;
@@ -23,6 +24,7 @@ use crate::functions::Plan;
 
 pub use error::ConfigError;
 pub use functions::Functions;
+pub use triage::Triage;
 pub use units::{Period, Size};
 
 /// Largest configuration file that is read, in bytes.
@@ -48,6 +50,8 @@ pub struct Config {
     pub findings: Findings,
     /// `[log]`
     pub log: Log,
+    /// `[triage]`
+    pub triage: Triage,
     /// `[trees]`
     pub trees: Trees,
     /// `[[functions]]`
@@ -200,6 +204,7 @@ impl Default for Config {
             spool: Spool::default(),
             findings: Findings::default(),
             log: Log::default(),
+            triage: Triage::default(),
             trees: Trees::default(),
             functions: Vec::new(),
         }
@@ -348,6 +353,7 @@ impl Config {
                 return Err(("sequence", key, "must be at least 1".to_owned()));
             }
         }
+        self.triage.check().map_err(|(key, reason)| ("triage", key, reason))?;
         if let Err(reason) = self.log.targets() {
             return Err(("log", "level", reason));
         }

@@ -27,6 +27,7 @@ use serde::Serialize;
 
 use crate::capture::{Exchange, Role, TreeEvent};
 use crate::decode::Decoder;
+use crate::triage::link::{self, Sightings};
 use batch::Batch;
 use trees::Trees;
 
@@ -93,6 +94,8 @@ pub struct Engine {
     /// The next row is the first after a loss.
     interrupted: bool,
     found: Vec<Finding>,
+    /// Exchanges that alerts may be about; only where alerts are triaged.
+    sightings: Option<(Sightings, link::Shared)>,
     /// Only where functions are followed.
     trees: Option<Box<Trees>>,
     found_trees: Vec<TreeFinding>,
@@ -114,12 +117,18 @@ impl Engine {
             rows_before: 0,
             interrupted: false,
             found: Vec::new(),
+            sightings: None,
             trees: None,
             found_trees: Vec::new(),
             outputs,
             kept_since: None,
             counts: Counts::default(),
         }
+    }
+
+    /// Ties exchanges and findings to alerts.
+    pub fn link_alerts(&mut self, links: link::Shared) {
+        self.sightings = Some((Sightings::default(), links));
     }
 
     /// Takes call trees in too, of this host; `rows` gets what is to be recorded of them. A finding about them that has no
@@ -196,6 +205,9 @@ impl Engine {
             return;
         };
         self.counts.calls += 1;
+        if let Some((sightings, _)) = &mut self.sightings {
+            sightings.add(&call, exchange.local, exchange.peer, exchange.ordinal);
+        }
         if self.pipeline.is_some() {
             self.batch.push(&call);
         }
@@ -226,6 +238,9 @@ impl Engine {
             self.interrupt();
         }
         self.record(now)?;
+        if let Some((sightings, links)) = &mut self.sightings {
+            sightings.tell(links);
+        }
         if let Some(pipeline) = &mut self.pipeline {
             self.batch.each_chunk(|calls| pipeline.process(calls, &mut self.found));
         }
@@ -293,6 +308,12 @@ impl Engine {
 
     fn send_findings(&mut self) -> Result<()> {
         let mut found = std::mem::take(&mut self.found);
+        if let Some((_, links)) = &self.sightings
+            && !found.is_empty()
+        {
+            let mut links = link::lock(links);
+            found.iter_mut().for_each(|finding| links.finding(finding));
+        }
         found.drain(..).try_for_each(|finding| self.send_finding(finding.into()))?;
         self.found = found;
         let mut found = std::mem::take(&mut self.found_trees);

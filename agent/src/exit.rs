@@ -14,7 +14,7 @@ pub const USAGE: u8 = 2;
 pub const MODEL: u8 = 3;
 /// The host does not let the agent capture: a privilege or a feature of the kernel is missing.
 pub const HOST: u8 = 4;
-/// The agent ran, but could not write all that it captured or found: its last messages say what was lost.
+/// The agent ran, but could not write all that it captured, found or judged: its last messages say what was lost.
 pub const LOST: u8 = 5;
 
 /// The codes as `--help` shows them.
@@ -24,7 +24,7 @@ pub const HELP: &str = "Exit codes:
   2  the command line or the configuration is wrong
   3  the model file cannot be read or is refused
   4  the host does not let the agent capture: a privilege or a kernel feature is missing
-  5  not all that was captured or found could be written";
+  5  not all that was captured, found or judged could be written";
 
 /// Some of what was captured or found could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +36,23 @@ pub struct Lost {
     pub findings: u64,
 }
 
+/// Lines of alerts could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0} lines of alerts could not be written; where it is remembered how far they were read, the next start reads them again"
+)]
+pub struct Unwritten(
+    /// How many.
+    pub u64,
+);
+
 /// The exit code for an error.
 pub fn code(error: &anyhow::Error) -> u8 {
     if error.is::<ConfigError>() {
         USAGE
     } else if error.is::<LoadError>() {
         MODEL
-    } else if error.is::<Lost>() {
+    } else if error.is::<Lost>() || error.is::<Unwritten>() {
         LOST
     } else if let Some(error) = error.downcast_ref::<CaptureError>() {
         match error {
@@ -66,6 +76,7 @@ mod tests {
         assert_eq!(code(&capture(CaptureError::NotBuilt)), HOST);
         assert_eq!(code(&capture(CaptureError::Option { name: "x", reason: String::new() })), USAGE);
         assert_eq!(code(&anyhow::Error::from(Lost { calls: 1, findings: 0 })), LOST);
+        assert_eq!(code(&anyhow::Error::from(Unwritten(1))), LOST);
         assert_eq!(code(&anyhow!("anything else")), FAILURE);
     }
 }

@@ -1,7 +1,8 @@
 //! `run`: starts capture, engine and writers, waits for the end, and stops them so that nothing captured is lost.
 //!
 //! Three threads: the engine reads the rings and judges, one writer keeps the spool, one the sinks; where functions are
-//! followed, one more looks for them and one keeps the spool of their trees. They are joined by
+//! followed, one more looks for them and one keeps the spool of their trees, and where alerts are triaged one does that.
+//! They are joined by
 //! bounded channels and end from front to back: the engine stops capturing and takes in what the rings still hold,
 //! then its channels close, and each writer ends with the last thing it was sent. All of it has five seconds.
 
@@ -11,21 +12,23 @@ mod summary;
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Error, Result};
 use gait_common::call::Nanos;
+use gait_common::sequence::Timing;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::capture::{Capture, Drained, Features};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::engine::{Engine, Outputs};
 use crate::report::{self, Reporter};
 use crate::spool::{self, Spool, TreeSpool};
+use crate::triage::{self, link, live};
 use crate::{host, key, model};
 use follow::Follower;
 use stage::Stage;
@@ -86,9 +89,17 @@ struct Parts {
     spool: Option<Stage<spool::Counts>>,
     tree_spool: Option<Stage<spool::Counts>>,
     reporter: Stage<report::Counts>,
+    triage: Option<Triaging>,
     stop: Arc<AtomicBool>,
     reopen: Arc<AtomicBool>,
     sources: Sources,
+}
+
+/// The part that judges alerts. It stops after the others, so that it gets to know of the last exchanges.
+struct Triaging {
+    stage: Option<Stage<live::Counts>>,
+    stop: Arc<AtomicBool>,
+    reopen: Arc<AtomicBool>,
 }
 
 /// Runs to the end: the account, and what failed although there is one.
@@ -105,12 +116,16 @@ async fn supervise(options: &Options) -> Result<(Summary, Option<Error>)> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             () = tokio::time::sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => break,
-            _ = hangup.recv() => parts.reopen.store(true, Ordering::Relaxed),
+            _ = hangup.recv() => {
+                parts.reopen.store(true, Ordering::Relaxed);
+                parts.triage.iter().for_each(|triage| triage.reopen.store(true, Ordering::Relaxed));
+            }
             // A part that ends unasked has failed; the others are stopped and the first failure is reported.
             () = parts.engine.ended() => break,
             () = parts.reporter.ended() => break,
             () = stage::any_ended(&mut parts.spool) => break,
             () = stage::any_ended(&mut parts.tree_spool) => break,
+            () = triage_ended(&mut parts.triage) => break,
         }
     }
     tracing::info!("stopping");
@@ -123,6 +138,7 @@ fn start(options: &Options) -> Result<Parts> {
     let started = now();
     let host = host::name();
     let model = config.model.path.as_deref().map(model::load).transpose()?;
+    let alerts = open_triage(config, model.as_ref())?;
     let fingerprint = model.as_ref().map(|m| m.fingerprint.clone());
     let mut capture_options = config.capture.options()?;
     capture_options.cgroups = host::cgroup_ids(&config.capture.cgroups)?;
@@ -152,6 +168,9 @@ fn start(options: &Options) -> Result<Parts> {
     let outputs =
         Outputs { rows: spool.is_some().then_some(rows_in), findings: findings_in, stop: Arc::clone(&stop) };
     let mut engine = Engine::new(namer, model.map(|m| m.model), config.sequence.limits(), outputs);
+    if let Some((_, links)) = &alerts {
+        engine.link_alerts(Arc::clone(links));
+    }
     let (trees_in, trees) = sync_channel(ROWS_QUEUE);
     if follower.is_some() {
         let every = config.findings.trees_false_alarm_every.0;
@@ -170,6 +189,7 @@ fn start(options: &Options) -> Result<Parts> {
             let (stop, interval) = (Arc::clone(&stop), config.capture.drain_interval.0);
             Stage::start("engine", move || keep_capturing(capture, engine, follower, interval, &stop))?
         },
+        triage: alerts.map(|(live, _)| Triaging::start(live)).transpose()?,
         stop,
         reopen,
         sources: Sources { host, model: fingerprint, started },
@@ -177,6 +197,42 @@ fn start(options: &Options) -> Result<Parts> {
     // Said past the log and its level: whoever starts the agent waits for it.
     let _ = writeln!(std::io::stderr(), "gait-agent: ready, capturing");
     Ok(parts)
+}
+
+/// What judges alerts, and what ties them to exchanges; `None` where none are to be judged.
+fn open_triage(config: &Config, model: Option<&model::Loaded>) -> Result<Option<(live::Live, link::Shared)>> {
+    let triage = &config.triage;
+    if !triage.is_on() {
+        return Ok(None);
+    }
+    let setup = triage::command::setup(config, model)?;
+    let idle = model.map_or(Timing::default().session_idle, |loaded| loaded.model.timing.session_idle);
+    let links = Arc::new(Mutex::new(link::Links::new(idle)));
+    let options = live::Options {
+        inputs: triage.eve.clone(),
+        output: triage.out.clone(),
+        state: Some(config::Triage::state_file(&config.state_dir)),
+        alerts_only: triage.alerts_only,
+        link_wait: triage.link_wait.0,
+    };
+    let live = live::Live::open(options, Arc::new(setup), Some(Arc::clone(&links)))?;
+    Ok(Some((live, links)))
+}
+
+impl Triaging {
+    fn start(live: live::Live) -> Result<Self> {
+        let (stop, reopen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (stopping, reopening) = (Arc::clone(&stop), Arc::clone(&reopen));
+        let stage = Some(Stage::start("triage", move || live.run(&stopping, &reopening))?);
+        Ok(Self { stage, stop, reopen })
+    }
+}
+
+async fn triage_ended(triage: &mut Option<Triaging>) {
+    match triage {
+        Some(triage) => stage::any_ended(&mut triage.stage).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The spool of calls, and that of call trees where functions are followed.
@@ -264,21 +320,25 @@ impl Losses {
 
 /// Ends the parts from front to back, all within [`SHUTDOWN`].
 async fn stop(parts: Parts) -> Result<(Summary, Option<Error>)> {
-    let Parts { engine, spool, tree_spool, reporter, stop, reopen: _, sources } = parts;
+    let Parts { engine, spool, tree_spool, reporter, triage, stop, reopen: _, sources } = parts;
     let deadline = Instant::now() + SHUTDOWN;
     stop.store(true, Ordering::Relaxed);
     let captured = engine.end(deadline).await;
+    triage.iter().for_each(|triage| triage.stop.store(true, Ordering::Relaxed));
     // Each is waited for, whatever became of the others: what can still be written is.
     let (spool, spool_failure) = apart(stage::end_any(spool, deadline).await);
     let (tree_spool, tree_failure) = apart(stage::end_any(tree_spool, deadline).await);
     let findings = reporter.end(deadline).await;
     let (findings, findings_failure) = apart(findings);
+    let (alerts, alerts_failure) =
+        apart(stage::end_any(triage.and_then(|triage| triage.stage), deadline).await);
     // A writer's failure is the cause of the engine's, not the other way round.
-    let failure = spool_failure.or(tree_failure).or(findings_failure);
+    let failure = spool_failure.or(tree_failure).or(findings_failure).or(alerts_failure);
     match (captured, failure) {
         (Ok(captured), failure) => {
             let spools = (spool.flatten(), tree_spool.flatten());
-            Ok((Summary::new(sources, now(), &captured, spools, findings), failure))
+            let summary = Summary::new(sources, now(), &captured, spools, findings, alerts.flatten());
+            Ok((summary, failure))
         }
         (Err(_), Some(failure)) => Err(failure),
         (Err(error), None) => Err(error),
@@ -293,7 +353,7 @@ fn apart<T>(outcome: Result<T>) -> (Option<T>, Option<Error>) {
 }
 
 /// The time, in nanoseconds since 1970.
-fn now() -> Nanos {
+pub(crate) fn now() -> Nanos {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -4,10 +4,11 @@ mod tree;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alert::Verdict;
 use crate::call::Nanos;
 use crate::detect::Part;
 
-pub use tree::{Mark, NearestTree, Tie, Together, TreeFigures, TreeFinding, TreeLine};
+pub use tree::{Mark, NearestTree, Tie, TreeFigures, TreeFinding, TreeLine};
 
 /// Whatever is reported.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +64,22 @@ pub struct Finding {
     pub ended: bool,
     /// Part of the session was not captured.
     pub gap: bool,
+    /// Alerts of an intrusion detection system about the session's requests, as far as they were known when this was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<LinkedAlert>,
+}
+
+/// An alert about a request of a finding's session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LinkedAlert {
+    /// The rule's number.
+    pub sid: u32,
+    /// The rule's message.
+    pub signature: String,
+    /// What triage found it to be.
+    pub verdict: Verdict,
+    /// The alert's [`crate::alert::Key`], as text.
+    pub key: String,
 }
 
 /// One reason of a finding.

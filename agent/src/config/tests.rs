@@ -20,6 +20,8 @@ fn the_example_holds_every_key_with_its_default() {
     all.model.path = Some("m".into());
     all.caller.key_file = Some("k".into());
     all.findings.file = Some("f".into());
+    all.triage.out = Some("o".into());
+    all.triage.feedback = Some("b".into());
     let all = toml::Table::try_from(all).expect("a configuration can be written");
     for (section, keys) in &all {
         let toml::Value::Table(keys) = keys else { continue };
@@ -75,6 +77,9 @@ fn wrong_values_say_what_would_be_right() {
         ("[capture]\nroles = []\n", "gait.toml:2: capture.roles: neither server nor client is on"),
         ("[sequence]\nmax_callers = 0\n", "gait.toml:2: sequence.max_callers: must be at least 1"),
         ("[spool]\nflush_interval = \"0s\"\n", "gait.toml:2: spool.flush_interval: 0s is less than 100ms"),
+        ("[triage]\neve = [\"/e\"]\n", "gait.toml:2: triage.eve: `out` does not say where judged alerts go"),
+        ("[triage]\nout = \"/e\"\neve = [\"/e\"]\n", "gait.toml:2: triage.out: /e is read by `eve`"),
+        ("[triage]\nout = \"/o\"\neve = [\"/e\", \"/e\"]\n", "gait.toml:3: triage.eve: /e is named twice"),
         ("[log]\nlevel = \"loud=\"\n", "gait.toml:2: log.level: \"\" is no log level"),
         ("[log]\nlevel = \"inof\"\n", "gait.toml:2: log.level: \"inof\" is no log level: use error, warn"),
         ("[log]\nlevel \"info\"\n", "gait.toml:2: "),

@@ -172,6 +172,7 @@ fn finding() -> Finding {
         expected: Vec::new(),
         ended: false,
         gap: false,
+        alerts: Vec::new(),
     }
 }
 

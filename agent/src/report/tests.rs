@@ -56,6 +56,7 @@ fn finding() -> Finding {
         expected: vec![Expected { interface: "POST /cart".to_owned(), probability: 0.81 }],
         ended: false,
         gap: true,
+        alerts: Vec::new(),
     }
 }
 
@@ -108,7 +109,6 @@ fn tree_finding() -> TreeFinding {
             line(1, "debug", Mark::Added),
         ],
         more_lines: 3,
-        together: None,
     }
 }
 

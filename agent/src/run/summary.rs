@@ -9,6 +9,7 @@ use gait_common::pipeline::Funnel;
 use serde::Serialize;
 
 use crate::capture::{Counters, Drained, TreeCounters};
+use crate::triage::live;
 use crate::{engine, exit, report, spool};
 
 /// The agent's own test request, which the kernel counts and nobody else.
@@ -74,6 +75,8 @@ pub struct Summary {
     pub trees: Option<Trees>,
     /// What became of the recorded calls; absent when nothing was to be recorded.
     pub spool: Option<spool::Counts>,
+    /// What became of Suricata's lines; absent where none were triaged.
+    pub triage: Option<live::Counts>,
     /// What became of the findings; absent when the sinks did not end in time.
     pub findings: Option<report::Counts>,
     /// Whether every stage handed on as much as it took in, but for what is counted as lost.
@@ -98,6 +101,7 @@ impl Summary {
         captured: &Captured,
         (spool, tree_spool): (Option<spool::Counts>, Option<spool::Counts>),
         findings: Option<report::Counts>,
+        triage: Option<live::Counts>,
     ) -> Self {
         let Captured { kernel, engine, trees, filtered, malformed, missing } = *captured;
         let engine::Account { counts: engine, funnel, trees: judged } = engine;
@@ -110,6 +114,7 @@ impl Summary {
         let kept = tree_spool.is_none_or(|s| {
             judged.is_some_and(|t| s.rows_in == t.recorded) && s.rows_written + s.rows_lost == s.rows_in
         });
+        let judged_all = triage.as_ref().is_none_or(live::Counts::balanced);
         let trees = judged.map(|engine| Trees {
             kernel: trees.iter().flat_map(TreeCounters::named).collect(),
             engine,
@@ -132,7 +137,8 @@ impl Summary {
             trees,
             spool,
             findings,
-            balanced: emitted && decoded && scored && recorded && tied && kept,
+            balanced: emitted && decoded && scored && recorded && tied && kept && judged_all,
+            triage,
         }
     }
 
@@ -146,7 +152,11 @@ impl Summary {
                 + self.trees.as_ref().and_then(|trees| trees.spool).map_or(0, |spool| spool.rows_lost),
             findings: self.findings.map_or(0, |findings| findings.lost) + self.engine.findings_given_up,
         };
-        if lost.calls + lost.findings > 0 { Err(lost.into()) } else { Ok(()) }
+        match self.triage.as_ref().map_or(0, |triage| triage.unwritten) {
+            _ if lost.calls + lost.findings > 0 => Err(lost.into()),
+            0 => Ok(()),
+            lines => Err(exit::Unwritten(lines).into()),
+        }
     }
 
     /// The account in one line, for the log.
@@ -176,6 +186,16 @@ impl Summary {
         if let Some(s) = &self.spool {
             line +=
                 &format!("; recorded {} in {} files, {} lost", s.rows_written, s.files_written, s.rows_lost);
+        }
+        if let Some(t) = &self.triage {
+            line += &format!(
+                "; alerts {} (real {}, false alarms {}, abstained {}), of exchanges {}",
+                t.judged.alerts,
+                t.judged.real,
+                t.judged.false_alarm,
+                t.judged.abstain,
+                t.links.map_or(0, |links| links.matched)
+            );
         }
         line + if self.balanced { "" } else { "; the account does not balance" }
     }

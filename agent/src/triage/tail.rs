@@ -18,6 +18,7 @@ mod source;
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -76,12 +77,26 @@ pub struct Counts {
     pub unreadable: u64,
 }
 
+impl AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        let Self { lines, bytes, rotations, truncations, cut, too_long, missing, unreadable } = more;
+        self.lines += lines;
+        self.bytes += bytes;
+        self.rotations += rotations;
+        self.truncations += truncations;
+        self.cut += cut;
+        self.too_long += too_long;
+        self.missing += missing;
+        self.unreadable += unreadable;
+    }
+}
+
 /// What is handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
     /// A line with its line end, or without it the last one of a file that is over.
     Line(&'a [u8]),
-    /// Part of a line that is too long. The last part has the line end.
+    /// Part of a line that is too long. The last part has the line end, which is made up for the last line of a file that is over.
     Part(&'a [u8]),
 }
 
@@ -363,7 +378,12 @@ impl Tail {
         }
         self.counts.cut += 1;
         self.counts.lines += 1;
-        if handed > 0 { each(Piece::Part(rest)) } else { each(Piece::Line(rest)) }
+        if handed == 0 {
+            return each(Piece::Line(rest));
+        }
+        each(Piece::Part(rest))?;
+        // Whoever puts the parts together again needs to know where the next line begins.
+        each(Piece::Part(b"\n"))
     }
 
     /// Reads behind what is in the buffer.

@@ -67,6 +67,7 @@ impl Detector<'_> {
             expected: view.expected(),
             ended,
             gap: state.gap,
+            alerts: Vec::new(),
         }
     }
 }

@@ -8,10 +8,9 @@
 //!
 //! A code that training did not see is not always a tree that it did not see. One that makes the calls of a known tree
 //! in another order counts as that tree. One that was cut off, and is a known tree but for calls that are missing, is
-//! counted as such and never reported. What a finding says is made in `explain`; that a whole source is slow, in `together`.
+//! counted as such and never reported. What a finding says is made in `explain`.
 
 mod explain;
-mod together;
 mod window;
 
 use std::sync::Arc;
@@ -144,7 +143,6 @@ pub struct TreeDetector {
     states: FxHashMap<Test, State>,
     resolved: FxHashMap<(usize, u64), Resolved>,
     reported: FxHashSet<(usize, u64)>,
-    speeds: together::Speeds,
     counts: TreeCounts,
 }
 
@@ -159,7 +157,6 @@ impl TreeDetector {
             states: FxHashMap::default(),
             resolved: FxHashMap::default(),
             reported: FxHashSet::default(),
-            speeds: together::Speeds::default(),
             counts: TreeCounts::default(),
         }
     }
