@@ -1,6 +1,7 @@
 //! `check`: is the configuration right, and what does this host let the agent do? Changes nothing.
 
 mod functions;
+mod screening;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::model::{self, Loaded};
 use crate::{exit, host};
 use functions::Functions;
+use screening::{Screening, Web};
 
 /// What was found.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct Checked {
     /// Places that the agent has to write to, and what is wrong with them.
     places: Vec<(&'static str, String, Option<String>)>,
     functions: Option<Functions>,
+    screening: Option<Screening>,
+    web: Option<Web>,
 }
 
 /// Looks at everything that a start of the agent would need. The configuration itself has been read by now.
@@ -34,6 +38,9 @@ pub fn check(config: &Config) -> Checked {
     if let Some(file) = &config.findings.file {
         places.push(("findings.file", file));
     }
+    for (key, file) in [("cleared", &config.screening.cleared), ("audit", &config.screening.audit)] {
+        places.extend(file.as_deref().filter(|_| config.screening.list.is_some()).map(|file| (key, file)));
+    }
     Checked {
         model: config.model.path.as_deref().map(model::load),
         capture: survey(config),
@@ -42,6 +49,8 @@ pub fn check(config: &Config) -> Checked {
             .map(|(key, path)| (key, path.display().to_string(), unwritable(path)))
             .collect(),
         functions: functions::look(config),
+        screening: Screening::look(config),
+        web: Web::look(config),
     }
 }
 
@@ -64,8 +73,11 @@ impl Checked {
         if let Err(error) = &self.capture {
             return if error.is::<CaptureError>() { exit::code(error) } else { exit::USAGE };
         }
-        if matches!(self.model, Some(Err(_))) {
+        if matches!(self.model, Some(Err(_))) || self.screening.as_ref().is_some_and(Screening::refused) {
             return exit::MODEL;
+        }
+        if self.web.as_ref().is_some_and(Web::wrong) {
+            return exit::USAGE;
         }
         let wrong = self.places.iter().any(|(_, _, wrong)| wrong.is_some())
             || self.functions.as_ref().is_some_and(Functions::wrong);
@@ -110,6 +122,8 @@ impl Checked {
             Err(error) => lines.push(format!("capture        NOT POSSIBLE: {error:#}")),
         }
         lines.extend(self.functions.iter().flat_map(Functions::lines));
+        lines.extend(self.screening.iter().flat_map(Screening::lines));
+        lines.extend(self.web.iter().map(Web::line));
         lines.into_iter().fold(String::new(), |mut text, line| {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{line}");
@@ -152,6 +166,8 @@ impl Checked {
             "capture": capture,
             "places": places,
             "functions": self.functions.as_ref().map(Functions::json),
+            "screening": self.screening.as_ref().map(Screening::json),
+            "web": self.web.as_ref().map(Web::json),
             "exit_code": self.code(),
         });
         Ok(serde_json::to_string(&answer).context("failed to render the answer")? + "\n")

@@ -13,7 +13,7 @@ use gait_common::ingest::{self, Format};
 use crate::config::{Config, Period};
 use crate::functions::pattern::Pattern;
 use crate::triage::{command as triage, feedback};
-use crate::{check, exit, functions, replay, run};
+use crate::{check, exit, functions, replay, run, screen, web};
 
 /// Captures the HTTP exchanges of this host and reports callers that walk differently from what a model has learned.
 #[derive(Debug, Parser)]
@@ -65,6 +65,17 @@ Lines that are no alerts or cannot be read go out unchanged and are counted. Not
 
 The key of an alert is what its `gait.key` says. The last word about an alert counts.")]
     Feedback(Feedback),
+    /// Look names up in a list: one, or a file of them; clear a match; check the audit log
+    #[command(after_help = "Examples:
+  gait-agent screen --list list.gait-list 'Ivan Ivanov' --birth-date 1961
+  gait-agent screen --config gait.toml --batch customers.csv --out answers.csv --resume
+  gait-agent screen --config gait.toml --clear ofac-sdn:36 --caller 203.0.113.9 --by ann --note 'another birth date'
+  gait-agent screen --verify-audit audit.1 audit.jsonl")]
+    Screen(Box<screen::Arguments>),
+    /// Serve the page and the local API of [web] without capturing, until SIGTERM or SIGINT
+    #[command(after_help = "Example:
+  gait-agent web --config /etc/gait/gait.toml")]
+    Web(Web),
 }
 
 /// What every command that captures or judges is told.
@@ -196,6 +207,13 @@ struct Functions {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct Web {
+    /// The configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     match dispatch(Cli::parse().command) {
@@ -258,6 +276,13 @@ fn dispatch(command: Command) -> Result<u8> {
             let count = feedback::note(&options, &mut std::io::stdin().lock())?;
             let file = options.file.display();
             let _ = writeln!(std::io::stderr(), "gait-agent: noted in {file}: {class} for {count} alerts");
+            Ok(exit::OK)
+        }
+        Command::Screen(arguments) => screen::command(&arguments, log),
+        Command::Web(Web { config }) => {
+            let config = Config::read(Some(&config))?;
+            log(&config);
+            web::alone(&config)?;
             Ok(exit::OK)
         }
     }

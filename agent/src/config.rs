@@ -4,9 +4,11 @@
 
 mod error;
 mod functions;
+mod screening;
 mod text;
 mod triage;
 mod units;
+mod web;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,14 +26,16 @@ use crate::functions::Plan;
 
 pub use error::ConfigError;
 pub use functions::Functions;
+pub use screening::Screening;
 pub use triage::Triage;
 pub use units::{Period, Size};
+pub use web::Web;
 
 /// Largest configuration file that is read, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
 /// The whole configuration; the fields are the file's sections.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where the agent keeps what must outlive it: the key that hides callers' names. Made when missing.
@@ -52,6 +56,10 @@ pub struct Config {
     pub log: Log,
     /// `[triage]`
     pub triage: Triage,
+    /// `[screening]`
+    pub screening: Screening,
+    /// `[web]`
+    pub web: Web,
     /// `[trees]`
     pub trees: Trees,
     /// `[[functions]]`
@@ -205,6 +213,8 @@ impl Default for Config {
             findings: Findings::default(),
             log: Log::default(),
             triage: Triage::default(),
+            screening: Screening::default(),
+            web: Web::default(),
             trees: Trees::default(),
             functions: Vec::new(),
         }
@@ -357,7 +367,8 @@ impl Config {
         if let Err(reason) = self.log.targets() {
             return Err(("log", "level", reason));
         }
-        Ok(())
+        self.screening.check()?;
+        self.web.check().map_err(|(key, reason)| ("web", key, reason))
     }
 }
 

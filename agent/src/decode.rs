@@ -15,6 +15,7 @@ use gait_common::spool::whole_micros;
 use gait_common::wire::exchange::{LOST_BEFORE, MIDWAY, RESYNCED};
 
 use crate::capture::{Exchange, Role};
+use crate::screen::{Made, Tap};
 
 use head::{Head, HeadReader};
 
@@ -28,22 +29,34 @@ pub struct Decoder {
     reader: HeadReader,
     target: String,
     caller: String,
+    /// Only where callers are screened.
+    tap: Option<Tap>,
 }
 
 impl Decoder {
     /// A decoder that names callers with `namer`.
     pub fn new(namer: CallerNamer) -> Self {
-        Self { namer, reader: HeadReader::default(), target: String::new(), caller: String::new() }
+        let (target, caller) = (String::new(), String::new());
+        Self { namer, reader: HeadReader::default(), target, caller, tap: None }
+    }
+
+    /// Hands the names of callers on to be screened.
+    pub fn screen(&mut self, tap: Tap) {
+        self.tap = Some(tap);
     }
 
     /// The call that an exchange is; `None` when its head is no HTTP request.
     ///
     /// Times are cut to whole microseconds, as the spool keeps them.
     pub fn decode<'a>(&'a mut self, exchange: &Exchange<'a>) -> Option<Call<'a>> {
-        let Self { namer, reader, target, caller } = self;
+        let Self { namer, reader, target, caller, tap } = self;
         let mut slots = HeadReader::slots();
         let head = reader.read(exchange.head, &mut slots)?;
         namer.name(&head, caller_address(exchange), caller);
+        if let Some(tap) = tap {
+            let Exchange { request_ns: time, pid, comm, .. } = *exchange;
+            tap.see(&head, Made { caller, time, pid, comm });
+        }
         push_target(head.target, target);
         let start = whole_micros(exchange.request_ns);
         Some(Call {

@@ -27,6 +27,7 @@ use serde::Serialize;
 
 use crate::capture::{Exchange, Role, TreeEvent};
 use crate::decode::Decoder;
+use crate::screen::Tap;
 use crate::triage::link::{self, Sightings};
 use batch::Batch;
 use trees::Trees;
@@ -141,6 +142,11 @@ impl Engine {
     ) {
         let model = self.pipeline.as_ref().map(Pipeline::model);
         self.trees = Some(Box::new(Trees::new(host, model, false_finding_in, rows)));
+    }
+
+    /// Hands the names of callers on to be screened.
+    pub fn screen_callers(&mut self, tap: Tap) {
+        self.decoder.screen(tap);
     }
 
     /// What became of call trees; `None` where none are followed.

@@ -3,6 +3,8 @@
 use crate::capture::CaptureError;
 use crate::config::ConfigError;
 use crate::model::LoadError;
+use crate::screen;
+use crate::web::TokenError;
 
 /// All is well.
 pub const OK: u8 = 0;
@@ -10,21 +12,30 @@ pub const OK: u8 = 0;
 pub const FAILURE: u8 = 1;
 /// The command line or the configuration is wrong.
 pub const USAGE: u8 = 2;
-/// The model file cannot be read or is refused.
+/// The model or list file cannot be read or is refused.
 pub const MODEL: u8 = 3;
 /// The host does not let the agent capture: a privilege or a feature of the kernel is missing.
 pub const HOST: u8 = 4;
 /// The agent ran, but could not write all that it captured, found or judged: its last messages say what was lost.
 pub const LOST: u8 = 5;
+/// `screen`: a person must look at the name.
+pub const REVIEW: u8 = 10;
+/// `screen`: the name is as good as certainly listed.
+pub const BLOCK: u8 = 11;
+/// `screen --batch`: every row is answered, but some only with what is wrong with them.
+pub const ROWS: u8 = 12;
 
 /// The codes as `--help` shows them.
 pub const HELP: &str = "Exit codes:
   0  all is well
   1  something failed
   2  the command line or the configuration is wrong
-  3  the model file cannot be read or is refused
+  3  the model or list file cannot be read or is refused
   4  the host does not let the agent capture: a privilege or a kernel feature is missing
-  5  not all that was captured, found or judged could be written";
+  5  not all that was captured, found or judged could be written
+  10 screen: a person must look at the name
+  11 screen: the name is as good as certainly listed
+  12 screen --batch: some rows could not be looked up; their answers say why";
 
 /// Some of what was captured or found could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +59,13 @@ pub struct Unwritten(
 
 /// The exit code for an error.
 pub fn code(error: &anyhow::Error) -> u8 {
-    if error.is::<ConfigError>() {
+    let usage = error.is::<ConfigError>()
+        || error.is::<TokenError>()
+        || error.is::<screen::Unfit>()
+        || error.is::<screen::NotCleared>();
+    if usage {
         USAGE
-    } else if error.is::<LoadError>() {
+    } else if error.is::<LoadError>() || error.is::<screen::LoadError>() {
         MODEL
     } else if error.is::<Lost>() || error.is::<Unwritten>() {
         LOST

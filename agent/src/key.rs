@@ -22,22 +22,27 @@ const MAX_FILE: u64 = 4096;
 pub fn namer(config: &Config) -> Result<CallerNamer> {
     let caller = &config.caller;
     let readable = |identity: &Identity| matches!(identity, Identity::Address | Identity::ForwardedFor);
-    let key = if caller.keep_names || caller.identity.iter().all(readable) {
-        [0; 32]
-    } else {
-        match &caller.key_file {
-            Some(path) => {
-                read(path).with_context(|| format!("failed to read caller.key_file {}", path.display()))?
-            }
-            None => read_or_make(&config.state_dir)?,
-        }
-    };
+    let key =
+        if caller.keep_names || caller.identity.iter().all(readable) { [0; 32] } else { secret(config)? };
     Ok(CallerNamer {
         identities: caller.identity.clone(),
         trusted_proxies: caller.trusted_proxies.clone(),
         keep_names: caller.keep_names,
         key,
     })
+}
+
+/// The key that hides callers, and whoever is screened, wherever they are kept.
+///
+/// # Errors
+/// When it cannot be read or made.
+pub fn secret(config: &Config) -> Result<[u8; 32]> {
+    match &config.caller.key_file {
+        Some(path) => {
+            read(path).with_context(|| format!("failed to read caller.key_file {}", path.display()))
+        }
+        None => read_or_make(&config.state_dir),
+    }
 }
 
 fn read_or_make(state_dir: &Path) -> Result<[u8; 32]> {

@@ -2,7 +2,7 @@
 //!
 //! Read in this order, the modules are the data flow: [`capture`] hands over exchanges, [`decode`] makes calls of them,
 //! the [`engine`] runs them through the pipeline of `gait-common`, and what comes out goes to the [`spool`] and to the
-//! sinks of [`report`]. [`run`](mod@run) starts and stops it all; [`replay`](mod@replay) does without the kernel.
+//! sinks of [`report`]. Callers' names go to [`screen`](mod@screen), which the [`web`] server asks too. [`run`](mod@run) starts and stops it all; [`replay`](mod@replay) does without the kernel.
 
 pub mod capture;
 pub mod check;
@@ -18,5 +18,7 @@ pub mod model;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod screen;
 pub mod spool;
 pub mod triage;
+pub mod web;

@@ -87,6 +87,7 @@ pub fn replay(options: &Options) -> Result<()> {
         file: config.findings.file.clone(),
         pretty: options.pretty,
         origin: report::Origin { host: host::name(), model: fingerprint.clone().unwrap_or_default() },
+        listed: None,
     })?;
     let model = loaded.map(|loaded| loaded.model);
     let pipeline = model.as_ref().map(|model| Pipeline::new(Arc::clone(model), config.sequence.limits()));

@@ -3,6 +3,7 @@
 //! A new sink is one file with a function that opens it, and one line in `SINKS`.
 
 mod file;
+mod listed;
 mod ocsf;
 mod outlet;
 mod pretty;
@@ -10,6 +11,7 @@ mod stdout;
 mod trees;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -19,6 +21,7 @@ use anyhow::Result;
 use gait_common::finding::Anomaly;
 use serde::Serialize;
 
+use crate::screen::{Listed, Standing};
 use outlet::Outlet;
 
 pub use pretty::paragraph;
@@ -41,6 +44,8 @@ pub struct Options {
     pub pretty: bool,
     /// Who reports.
     pub origin: Origin,
+    /// Callers whose name is on a list: what they do weighs more.
+    pub listed: Option<Arc<Listed>>,
 }
 
 /// Who reports; part of every finding.
@@ -59,6 +64,8 @@ pub struct Report {
     pub finding: Anomaly,
     /// It as an OCSF Detection Finding.
     pub line: Vec<u8>,
+    /// What is known of the caller, where its behaviour is reported.
+    pub listed: Option<Standing>,
 }
 
 /// A place that findings are written to.
@@ -97,6 +104,7 @@ pub struct Counts {
 pub struct Reporter {
     outlets: Vec<Outlet>,
     origin: Origin,
+    listed: Option<Arc<Listed>>,
     reported: u64,
 }
 
@@ -110,7 +118,7 @@ impl Reporter {
         for open in SINKS {
             outlets.extend(open(options)?.map(Outlet::new));
         }
-        Ok(Self { outlets, origin: options.origin.clone(), reported: 0 })
+        Ok(Self { outlets, origin: options.origin.clone(), listed: options.listed.clone(), reported: 0 })
     }
 
     /// Writes a finding to every sink. A sink that fails is reported, and tried again with the next finding.
@@ -120,8 +128,12 @@ impl Reporter {
     pub fn report(&mut self, finding: impl Into<Anomaly>) -> Result<()> {
         let finding = finding.into();
         self.reported += 1;
-        let line = ocsf::line(&finding, &self.origin)?;
-        let report = std::sync::Arc::new(Report { finding, line });
+        let listed = match (&self.listed, &finding) {
+            (Some(listed), Anomaly::Session(finding)) => listed.standing(&finding.caller),
+            _ => None,
+        };
+        let line = ocsf::line(&finding, &self.origin, listed.as_ref())?;
+        let report = Arc::new(Report { finding, line, listed });
         self.outlets.iter_mut().for_each(|outlet| outlet.take(&report));
         Ok(())
     }

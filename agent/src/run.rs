@@ -1,8 +1,8 @@
 //! `run`: starts capture, engine and writers, waits for the end, and stops them so that nothing captured is lost.
 //!
 //! Three threads: the engine reads the rings and judges, one writer keeps the spool, one the sinks; where functions are
-//! followed, one more looks for them and one keeps the spool of their trees, and where alerts are triaged one does that.
-//! They are joined by
+//! followed, one more looks for them and one keeps the spool of their trees; where alerts are triaged one does that, where
+//! callers are screened one looks their names up, and one serves the web page, where there is one. They are joined by
 //! bounded channels and end from front to back: the engine stops capturing and takes in what the rings still hold,
 //! then its channels close, and each writer ends with the last thing it was sent. All of it has five seconds.
 
@@ -27,8 +27,10 @@ use crate::capture::{Capture, Drained, Features};
 use crate::config::{self, Config};
 use crate::engine::{Engine, Outputs};
 use crate::report::{self, Reporter};
+use crate::screen::{self, Live, Screener};
 use crate::spool::{self, Spool, TreeSpool};
 use crate::triage::{self, link, live};
+use crate::web::{self, Server};
 use crate::{host, key, model};
 use follow::Follower;
 use stage::Stage;
@@ -90,6 +92,9 @@ struct Parts {
     tree_spool: Option<Stage<spool::Counts>>,
     reporter: Stage<report::Counts>,
     triage: Option<Triaging>,
+    screening: Option<Stage<screen::Counts>>,
+    web: Option<Stage<()>>,
+    screener: Option<Arc<Screener>>,
     stop: Arc<AtomicBool>,
     reopen: Arc<AtomicBool>,
     sources: Sources,
@@ -116,20 +121,30 @@ async fn supervise(options: &Options) -> Result<(Summary, Option<Error>)> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             () = tokio::time::sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => break,
-            _ = hangup.recv() => {
-                parts.reopen.store(true, Ordering::Relaxed);
-                parts.triage.iter().for_each(|triage| triage.reopen.store(true, Ordering::Relaxed));
-            }
+            _ = hangup.recv() => parts.hang_up(),
             // A part that ends unasked has failed; the others are stopped and the first failure is reported.
             () = parts.engine.ended() => break,
             () = parts.reporter.ended() => break,
             () = stage::any_ended(&mut parts.spool) => break,
             () = stage::any_ended(&mut parts.tree_spool) => break,
             () = triage_ended(&mut parts.triage) => break,
+            () = stage::any_ended(&mut parts.screening) => break,
+            () = stage::any_ended(&mut parts.web) => break,
         }
     }
     tracing::info!("stopping");
     stop(parts).await
+}
+
+impl Parts {
+    /// What SIGHUP asks for: files that were moved away are opened anew, and the list is read if it has changed.
+    fn hang_up(&self) {
+        self.reopen.store(true, Ordering::Relaxed);
+        self.triage.iter().for_each(|triage| triage.reopen.store(true, Ordering::Relaxed));
+        if let Some(screener) = &self.screener {
+            screener.look_now();
+        }
+    }
 }
 
 /// Starts everything, from back to front, and proves that capture sees.
@@ -143,14 +158,22 @@ fn start(options: &Options) -> Result<Parts> {
     let mut capture_options = config.capture.options()?;
     capture_options.cgroups = host::cgroup_ids(&config.capture.cgroups)?;
     capture_options.trees = (!config.functions.is_empty()).then(|| config.trees.options()).transpose()?;
+    let screener = Screener::open(config)?.map(Arc::new);
+    let site = web::Site { host: host.clone(), screener: screener.clone() };
+    let server = Server::open(&config.web, site)?;
     // Before all else that fails for want of privilege: it needs the most, and says what.
     let mut capture = Capture::start(&capture_options)?;
     let namer = key::namer(config)?;
     let (spool, tree_spool) = open_spools(config, &host, started)?;
+    let (tap, live, listed) = match screener.as_ref().and_then(|screener| Live::new(config, screener)) {
+        Some((tap, live, listed)) => (Some(tap), Some(live), Some(listed)),
+        None => (None, None, None),
+    };
     let reporter = Reporter::open(&report::Options {
         file: config.findings.file.clone(),
         pretty: options.pretty,
         origin: report::Origin { host: host.clone(), model: fingerprint.clone().unwrap_or_default() },
+        listed,
     })?;
     let proof = capture.self_test()?;
     tracing::debug!("self-test: {proof:?}");
@@ -165,11 +188,15 @@ fn start(options: &Options) -> Result<Parts> {
     let (stop, reopen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let (rows_in, rows) = sync_channel(ROWS_QUEUE);
     let (findings_in, findings) = sync_channel(FINDINGS_QUEUE);
+    let listed_in = findings_in.clone();
     let outputs =
         Outputs { rows: spool.is_some().then_some(rows_in), findings: findings_in, stop: Arc::clone(&stop) };
     let mut engine = Engine::new(namer, model.map(|m| m.model), config.sequence.limits(), outputs);
     if let Some((_, links)) = &alerts {
         engine.link_alerts(Arc::clone(links));
+    }
+    if let Some(tap) = tap {
+        engine.screen_callers(tap);
     }
     let (trees_in, trees) = sync_channel(ROWS_QUEUE);
     if follower.is_some() {
@@ -181,6 +208,20 @@ fn start(options: &Options) -> Result<Parts> {
         tree_spool: tree_spool
             .map(|spool| Stage::start("tree spool", move || spool.run(&trees)))
             .transpose()?,
+        screening: live
+            .map(|live| {
+                let stop = Arc::clone(&stop);
+                Stage::start("screening", move || live.run(&listed_in, &stop))
+            })
+            .transpose()?,
+        web: server
+            .map(|server| {
+                tracing::info!("serving http://{}", server.address());
+                let stop = Arc::clone(&stop);
+                Stage::start("web", move || server.run(&stop))
+            })
+            .transpose()?,
+        screener,
         reporter: {
             let reopen = Arc::clone(&reopen);
             Stage::start("findings", move || reporter.run(&findings, &reopen))?
@@ -320,7 +361,7 @@ impl Losses {
 
 /// Ends the parts from front to back, all within [`SHUTDOWN`].
 async fn stop(parts: Parts) -> Result<(Summary, Option<Error>)> {
-    let Parts { engine, spool, tree_spool, reporter, triage, stop, reopen: _, sources } = parts;
+    let Parts { engine, spool, tree_spool, reporter, triage, screening, web, stop, sources, .. } = parts;
     let deadline = Instant::now() + SHUTDOWN;
     stop.store(true, Ordering::Relaxed);
     let captured = engine.end(deadline).await;
@@ -328,16 +369,20 @@ async fn stop(parts: Parts) -> Result<(Summary, Option<Error>)> {
     // Each is waited for, whatever became of the others: what can still be written is.
     let (spool, spool_failure) = apart(stage::end_any(spool, deadline).await);
     let (tree_spool, tree_failure) = apart(stage::end_any(tree_spool, deadline).await);
+    let (screening, screening_failure) = apart(stage::end_any(screening, deadline).await);
+    let (_, web_failure) = apart(stage::end_any(web, deadline).await);
     let findings = reporter.end(deadline).await;
     let (findings, findings_failure) = apart(findings);
     let (alerts, alerts_failure) =
         apart(stage::end_any(triage.and_then(|triage| triage.stage), deadline).await);
     // A writer's failure is the cause of the engine's, not the other way round.
-    let failure = spool_failure.or(tree_failure).or(findings_failure).or(alerts_failure);
+    let failures = [tree_failure, findings_failure, alerts_failure, screening_failure, web_failure];
+    let failure = failures.into_iter().fold(spool_failure, Option::or);
     match (captured, failure) {
         (Ok(captured), failure) => {
             let spools = (spool.flatten(), tree_spool.flatten());
-            let summary = Summary::new(sources, now(), &captured, spools, findings, alerts.flatten());
+            let mut summary = Summary::new(sources, now(), &captured, spools, findings, alerts.flatten());
+            summary.screening = screening.flatten();
             Ok((summary, failure))
         }
         (Err(_), Some(failure)) => Err(failure),

@@ -4,6 +4,7 @@
 //! keyed hash unless names are kept. Addresses stay readable: without them nobody could act on a finding, and
 //! every access log holds them anyway.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -81,6 +82,21 @@ impl fmt::Display for Identity {
     }
 }
 
+impl Identity {
+    /// What a request says in this place, as it stands there; `None` when it says nothing, and for addresses, which no
+    /// header alone can say.
+    pub fn value<'h>(&self, headers: &'h dyn Headers) -> Option<Cow<'h, [u8]>> {
+        let authorization = || headers.get("authorization");
+        match self {
+            Self::Header(name) | Self::ClientCert(name) => headers.get(name).map(Cow::Borrowed),
+            Self::Cookie(name) => cookie(headers.get("cookie")?, name).map(Cow::Borrowed),
+            Self::Jwt(claim) => Some(Cow::Owned(jwt_claim(authorization()?, claim)?.into_bytes())),
+            Self::Basic => basic_user(authorization()?).map(Cow::Owned),
+            Self::ForwardedFor | Self::Address => None,
+        }
+    }
+}
+
 /// The headers of one request, however the source keeps them.
 pub trait Headers {
     /// The first value of the header `name` (compared without regard to case).
@@ -122,20 +138,12 @@ impl CallerNamer {
         out: &mut String,
     ) -> bool {
         match identity {
-            Identity::Header(name) | Identity::ClientCert(name) => {
-                self.push_secret(out, identity, headers.get(name).unwrap_or_default())
-            }
-            Identity::Cookie(name) => {
-                let value = headers.get("cookie").and_then(|cookies| cookie(cookies, name));
-                self.push_secret(out, identity, value.unwrap_or_default())
-            }
-            Identity::Jwt(claim) => {
-                let value = headers.get("authorization").and_then(|header| jwt_claim(header, claim));
-                value.is_some_and(|value| self.push_secret(out, identity, value.as_bytes()))
-            }
-            Identity::Basic => {
-                let user = headers.get("authorization").and_then(basic_user);
-                user.is_some_and(|user| self.push_secret(out, identity, &user))
+            Identity::Header(_)
+            | Identity::ClientCert(_)
+            | Identity::Cookie(_)
+            | Identity::Jwt(_)
+            | Identity::Basic => {
+                identity.value(headers).is_some_and(|value| self.push_secret(out, identity, &value))
             }
             Identity::ForwardedFor => match self.forwarded_for(headers, peer) {
                 Some(address) => {

@@ -1,5 +1,7 @@
 //! What is reported: who walked differently, at which step, how surprising, and what was expected instead.
 
+#[cfg(feature = "identity")]
+mod listed;
 mod tree;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,8 @@ use crate::alert::Verdict;
 use crate::call::Nanos;
 use crate::detect::Part;
 
+#[cfg(feature = "identity")]
+pub use listed::{ListedFinding, ListedHit, mask};
 pub use tree::{Mark, NearestTree, Tie, TreeFigures, TreeFinding, TreeLine};
 
 /// Whatever is reported.
@@ -17,11 +21,21 @@ pub enum Anomaly {
     Session(Box<Finding>),
     /// Trees of a function.
     Tree(Box<TreeFinding>),
+    /// A caller whose name is on a list.
+    #[cfg(feature = "identity")]
+    Listed(Box<ListedFinding>),
 }
 
 impl From<Finding> for Anomaly {
     fn from(finding: Finding) -> Self {
         Self::Session(Box::new(finding))
+    }
+}
+
+#[cfg(feature = "identity")]
+impl From<ListedFinding> for Anomaly {
+    fn from(finding: ListedFinding) -> Self {
+        Self::Listed(Box::new(finding))
     }
 }
 

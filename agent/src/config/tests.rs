@@ -22,16 +22,29 @@ fn the_example_holds_every_key_with_its_default() {
     all.findings.file = Some("f".into());
     all.triage.out = Some("o".into());
     all.triage.feedback = Some("b".into());
+    all.screening.list = Some("l".into());
+    all.screening.cleared = Some("c".into());
+    all.screening.audit = Some("a".into());
+    all.web.listen = Some(([127, 0, 0, 1], 7878).into());
+    all.web.token_file = Some("t".into());
     let all = toml::Table::try_from(all).expect("a configuration can be written");
     for (section, keys) in &all {
-        let toml::Value::Table(keys) = keys else { continue };
-        let (_, body) = EXAMPLE.split_once(&format!("\n[{section}]\n")).expect(section);
-        let body = body.split("\n[").next().unwrap_or_default();
-        for key in keys.keys() {
-            let shown =
-                body.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{key} = ")));
-            assert!(shown, "gait.toml does not show {section}.{key}");
+        if let toml::Value::Table(keys) = keys {
+            every_key_is_shown(section, keys);
         }
+    }
+}
+
+fn every_key_is_shown(section: &str, keys: &toml::Table) {
+    let (_, body) = EXAMPLE.split_once(&format!("\n[{section}]\n")).expect(section);
+    let body = body.split("\n[").next().unwrap_or_default();
+    for (key, value) in keys {
+        if let toml::Value::Table(keys) = value {
+            every_key_is_shown(&format!("{section}.{key}"), keys);
+            continue;
+        }
+        let shown = body.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{key} = ")));
+        assert!(shown, "gait.toml does not show {section}.{key}");
     }
 }
 
@@ -83,6 +96,24 @@ fn wrong_values_say_what_would_be_right() {
         ("[log]\nlevel = \"loud=\"\n", "gait.toml:2: log.level: \"\" is no log level"),
         ("[log]\nlevel = \"inof\"\n", "gait.toml:2: log.level: \"inof\" is no log level: use error, warn"),
         ("[log]\nlevel \"info\"\n", "gait.toml:2: "),
+        (
+            "[screening]\nidentity = [\"address\"]\n",
+            "gait.toml:2: screening.identity: \"address\" is an address, not a name",
+        ),
+        (
+            "[screening]\nidentity = [\"header:x-user\"]\n",
+            "gait.toml:2: screening.identity: there is no screening.list",
+        ),
+        (
+            "[screening.policy]\nblock = 0.9\nreview = 0.95\n",
+            "gait.toml:3: screening.policy.review: review (0.95) must be above 0, and block (0.9) not below it",
+        ),
+        (
+            "[screening.policy.weights]\nname = -1.0\n",
+            "gait.toml:2: screening.policy.weights.name: weight of name must be a number",
+        ),
+        ("[web]\nlisten = \"localhost\"\n", "gait.toml:2: invalid socket address syntax"),
+        ("[web]\nmax_connections = 0\n", "gait.toml:2: web.max_connections: 0 is not between 1 and 1024"),
     ] {
         let error = error(text);
         assert!(error.starts_with(message), "{error}");

@@ -277,6 +277,6 @@ fn a_tree_that_nobody_saw_before_is_reported_with_its_interface() {
 fn tree_finding(anomaly: Anomaly) -> Option<TreeFinding> {
     match anomaly {
         Anomaly::Tree(finding) => Some(*finding),
-        Anomaly::Session(_) => None,
+        _ => None,
     }
 }

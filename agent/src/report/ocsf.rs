@@ -8,15 +8,16 @@ use gait_common::finding::{Anomaly, Finding};
 use serde_json::{Value, json};
 
 use super::pretty::{reasons, steps};
-use super::{Origin, trees};
+use super::{Origin, listed, trees};
+use crate::screen::Standing;
 
 /// The version of OCSF whose class is written.
 const OCSF: &str = "1.5.0";
 
-/// A finding as one line, with its line end.
-pub(super) fn line(anomaly: &Anomaly, origin: &Origin) -> Result<Vec<u8>> {
-    let mut line =
-        serde_json::to_vec(&event(anomaly, origin)).context("failed to render a finding as JSON")?;
+/// A finding as one line, with its line end. `standing` is what its caller is known to be on a list.
+pub(super) fn line(anomaly: &Anomaly, origin: &Origin, standing: Option<&Standing>) -> Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(&event(anomaly, origin, standing))
+        .context("failed to render a finding as JSON")?;
     line.push(b'\n');
     Ok(line)
 }
@@ -36,8 +37,8 @@ struct Parts {
     whole: Value,
 }
 
-fn event(anomaly: &Anomaly, origin: &Origin) -> Value {
-    let parts = match anomaly {
+fn event(anomaly: &Anomaly, origin: &Origin, standing: Option<&Standing>) -> Value {
+    let mut parts = match anomaly {
         Anomaly::Session(finding) => of_session(finding, origin),
         Anomaly::Tree(finding) => Parts {
             uid: finding.id.clone(),
@@ -52,7 +53,26 @@ fn event(anomaly: &Anomaly, origin: &Origin) -> Value {
             evidences: trees::evidences(finding),
             whole: json!(finding),
         },
+        Anomaly::Listed(finding) => Parts {
+            uid: finding.id.clone(),
+            time: finding.time,
+            start: finding.time,
+            severity: listed::severity(finding),
+            title: listed::title(finding),
+            why: listed::why(finding),
+            description: format!("{}; list {}", listed::why(finding), listed::lists(finding)),
+            types: vec!["listed_identity"],
+            analytic: listed::analytic(finding),
+            evidences: listed::evidences(finding),
+            whole: json!(finding),
+        },
     };
+    if let Some(standing) = standing {
+        parts.severity = listed::raised(parts.severity, standing);
+        parts.why += &format!("; {}", listed::because(standing));
+        parts.types.push("listed_caller");
+        parts.whole["listed"] = json!(standing);
+    }
     let millis = parts.time / 1_000_000;
     json!({
         "category_uid": 2,

@@ -7,7 +7,7 @@ use anyhow::Result;
 use gait_common::finding::{Anomaly, Expected, Finding, NearestPattern, Reason};
 use jiff::Timestamp;
 
-use super::{Options, Report, Sink, trees};
+use super::{Options, Report, Sink, listed, trees};
 
 /// Steps shown before and after the offending one.
 const AROUND: usize = 4;
@@ -29,6 +29,9 @@ impl Sink for Paragraphs {
     fn write(&mut self, report: &Report) -> io::Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(paragraph(&report.finding).as_bytes())?;
+        if let Some(standing) = &report.listed {
+            writeln!(out, "  listed:   {}", listed::because(standing))?;
+        }
         out.write_all(b"\n")?;
         out.flush()
     }
@@ -39,6 +42,7 @@ pub fn paragraph(anomaly: &Anomaly) -> String {
     match anomaly {
         Anomaly::Session(finding) => of_session(finding),
         Anomaly::Tree(finding) => trees::paragraph(finding),
+        Anomaly::Listed(finding) => listed::paragraph(finding),
     }
 }
 

@@ -71,7 +71,7 @@ fn a_person_reads_who_why_which_step_and_what_instead() {
 
 #[test]
 fn a_machine_reads_an_ocsf_detection_finding() {
-    let line = ocsf::line(&finding().into(), &origin()).expect("rendered");
+    let line = ocsf::line(&finding().into(), &origin(), None).expect("rendered");
     assert_eq!(line.iter().filter(|&&b| b == b'\n').count(), 1, "one line");
     let event: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
     insta::assert_json_snapshot!("ocsf", event);
@@ -115,7 +115,7 @@ fn tree_finding() -> TreeFinding {
 #[test]
 fn a_finding_about_trees_shows_what_differs() {
     insta::assert_snapshot!("tree_paragraph", paragraph(&tree_finding().into()));
-    let line = ocsf::line(&tree_finding().into(), &origin()).expect("rendered");
+    let line = ocsf::line(&tree_finding().into(), &origin(), None).expect("rendered");
     let event: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
     insta::assert_json_snapshot!("tree_ocsf", event);
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::capture::{Counters, Drained, TreeCounters};
 use crate::triage::live;
-use crate::{engine, exit, report, spool};
+use crate::{engine, exit, report, screen, spool};
 
 /// The agent's own test request, which the kernel counts and nobody else.
 const SELF_TEST: u64 = 1;
@@ -79,6 +79,8 @@ pub struct Summary {
     pub triage: Option<live::Counts>,
     /// What became of the findings; absent when the sinks did not end in time.
     pub findings: Option<report::Counts>,
+    /// What became of the names of callers; absent where none are screened.
+    pub screening: Option<screen::Counts>,
     /// Whether every stage handed on as much as it took in, but for what is counted as lost.
     pub balanced: bool,
 }
@@ -139,6 +141,7 @@ impl Summary {
             findings,
             balanced: emitted && decoded && scored && recorded && tied && kept && judged_all,
             triage,
+            screening: None,
         }
     }
 
@@ -150,7 +153,9 @@ impl Summary {
         let lost = exit::Lost {
             calls: self.spool.map_or(0, |spool| spool.rows_lost)
                 + self.trees.as_ref().and_then(|trees| trees.spool).map_or(0, |spool| spool.rows_lost),
-            findings: self.findings.map_or(0, |findings| findings.lost) + self.engine.findings_given_up,
+            findings: self.findings.map_or(0, |findings| findings.lost)
+                + self.engine.findings_given_up
+                + self.screening.map_or(0, |screening| screening.findings_given_up),
         };
         match self.triage.as_ref().map_or(0, |triage| triage.unwritten) {
             _ if lost.calls + lost.findings > 0 => Err(lost.into()),
@@ -181,6 +186,12 @@ impl Summary {
             line += &format!(
                 "; trees counted {}, new {}, with requests {}",
                 t.engine.counted, t.engine.shapes, t.engine.served
+            );
+        }
+        if let Some(s) = &self.screening {
+            line += &format!(
+                "; names screened {}, block {}, review {}, dropped {}",
+                s.screened, s.block, s.review, s.dropped
             );
         }
         if let Some(s) = &self.spool {
