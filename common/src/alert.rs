@@ -18,7 +18,7 @@ mod sketch;
 mod text;
 mod tokens;
 
-pub use features::{Scratch, look};
+pub use features::{Scratch, TRAITS, hash, look};
 pub use key::{Key, KeyError, Protocol};
 pub use line::{Alert, Http, Line, Malformed};
 pub use model::{Band, Exemplar, MAX_EXEMPLARS, Origin, SKETCH, SPACE, Triage, TriageData, interpolate};

@@ -15,7 +15,7 @@ use super::text::{self, Encoding, MOST};
 use super::tokens::{Tally, Tokens};
 
 /// Places of traits; grams have the others.
-pub(super) const TRAITS: u32 = 1 << 12;
+pub const TRAITS: u32 = 1 << 12;
 /// Header fields that are looked at, at most.
 const MAX_HEADERS: usize = 64;
 /// Features of one alert, at most.
@@ -411,7 +411,7 @@ fn octave(number: impl TryInto<u32>) -> u32 {
 }
 
 /// Hash of a text, the same everywhere and for ever: it is part of the model.
-pub(super) fn hash(bytes: &[u8]) -> u64 {
+pub fn hash(bytes: &[u8]) -> u64 {
     let mut chunks = bytes.chunks_exact(8);
     let mut hash = bytes.len() as u64;
     for chunk in &mut chunks {
