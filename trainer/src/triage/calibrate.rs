@@ -120,9 +120,9 @@ fn platt(scored: &[Scored]) -> Vec<(f32, f32)> {
         loss
     });
     let (slope, offset) = (line[0].max(1e-3), line[1]);
-    let (low, high) = scored.iter().fold((f32::MAX, f32::MIN), |(low, high), one| {
-        (low.min(one.score), high.max(one.score))
-    });
+    let (low, high) = scored
+        .iter()
+        .fold((f32::MAX, f32::MIN), |(low, high), one| (low.min(one.score), high.max(one.score)));
     // A span without extent still needs two points.
     let (low, high) = (f64::from(low) - 0.5, f64::from(high) + 0.5);
     let at = |point: usize| low + (high - low) * point as f64 / (POINTS - 1) as f64;
@@ -159,8 +159,10 @@ fn isotonic(scored: &[Scored]) -> Vec<(f32, f32)> {
         }
     }
     while points.len() > STEPS {
-        let mut keep = false;
-        points.retain(|_| std::mem::replace(&mut keep, !keep));
+        // Every other one, and both ends.
+        let last = points.len() - 1;
+        let mut at = 0..;
+        points.retain(|_| at.next().is_some_and(|at: usize| at.is_multiple_of(2) || at == last));
     }
     points
 }
@@ -170,7 +172,8 @@ fn isotonic(scored: &[Scored]) -> Vec<(f32, f32)> {
 /// is never sure enough. Where a target cannot be met nothing is ever judged so.
 pub fn band(judged: &[Judged], real_errors: f64, false_alarm_errors: f64) -> Band {
     let real = limit(judged, Class::Real, real_errors, |one| f64::from(one.probability));
-    let false_alarm = limit(judged, Class::FalseAlarm, false_alarm_errors, |one| 1.0 - f64::from(one.probability));
+    let false_alarm =
+        limit(judged, Class::FalseAlarm, false_alarm_errors, |one| 1.0 - f64::from(one.probability));
     Band { false_alarm: (1.0 - false_alarm).clamp(0.0, 0.5) as f32, real: real.clamp(0.5, 1.0) as f32 }
 }
 

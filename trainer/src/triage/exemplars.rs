@@ -13,8 +13,11 @@ pub(super) fn choose<'a>(examples: &[&'a Example], most: usize) -> Vec<&'a Examp
     let (real, false_alarm) = (of(Class::Real), of(Class::FalseAlarm));
     let few = real.len().min(false_alarm.len()).min(most / 2);
     let share = |of: usize| of.min(most - few.min(most / 2));
-    let (real_share, false_share) =
-        if real.len() > false_alarm.len() { (share(real.len()), few) } else { (few, share(false_alarm.len())) };
+    let (real_share, false_share) = if real.len() > false_alarm.len() {
+        (share(real.len()), few)
+    } else {
+        (few, share(false_alarm.len()))
+    };
     let mut chosen = farthest(&real, real_share);
     chosen.extend(farthest(&false_alarm, false_share));
     chosen
@@ -25,7 +28,9 @@ fn farthest<'a>(of: &[&'a Example], most: usize) -> Vec<&'a Example> {
     let mut likeness = vec![0.0_f32; of.len()];
     let mut chosen: Vec<usize> = Vec::with_capacity(most);
     while chosen.len() < most.min(of.len()) {
-        let next = (0..of.len()).filter(|at| !chosen.contains(at)).min_by(|&a, &b| likeness[a].total_cmp(&likeness[b]));
+        let next = (0..of.len())
+            .filter(|at| !chosen.contains(at))
+            .min_by(|&a, &b| likeness[a].total_cmp(&likeness[b]));
         let Some(next) = next else {
             break;
         };

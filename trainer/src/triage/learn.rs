@@ -10,7 +10,8 @@ use std::net::SocketAddr;
 
 use anyhow::{Result, ensure};
 use gait_common::alert::{
-    Alert, Band, Class, Exemplar, Key, Origin, Rate, SKETCH, SPACE, Scratch, TRAITS, TriageData, hash, look, sketch,
+    Alert, Band, Class, Exemplar, Key, Origin, Rate, SKETCH, SPACE, Scratch, TRAITS, TriageData, hash, look,
+    sketch,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -199,16 +200,16 @@ const EXEMPLARS: usize = 128;
 pub fn learn(examples: &[Example], options: &Options) -> Result<(TriageData, LearnReport)> {
     options.check()?;
     let (sample, share) = sample(examples, options);
-    let counts = |of: fn(Known) -> Option<Class>, class| {
-        sample.iter().filter(|one| of(one.known) == Some(class)).count()
-    };
-    let labelled = |known| if let Known::Labelled(class) = known { Some(class) } else { None };
-    let reviewed = |known| if let Known::Reviewed(class) = known { Some(class) } else { None };
-    for class in [Class::Real, Class::FalseAlarm] {
-        let count = counts(Known::class, class);
+    let labelled =
+        count(&sample, |known| if let Known::Labelled(class) = known { Some(class) } else { None });
+    let reviewed =
+        count(&sample, |known| if let Known::Reviewed(class) = known { Some(class) } else { None });
+    for (class, count) in
+        [(Class::Real, labelled.0 + reviewed.0), (Class::FalseAlarm, labelled.1 + reviewed.1)]
+    {
         ensure!(
             count >= LEAST,
-            "only {count} of {} alerts are labelled `{class}`: label or review more (at least {LEAST} of each class)",
+            "only {count} of {} alerts are known as `{class}`: label or review more, at least {LEAST} of each class",
             sample.len()
         );
     }
@@ -222,8 +223,8 @@ pub fn learn(examples: &[Example], options: &Options) -> Result<(TriageData, Lea
     let noise = data.noise(&everything);
     let weights = pruned(&fitted.linear);
     let report = LearnReport {
-        labelled: (counts(labelled, Class::Real), counts(labelled, Class::FalseAlarm)),
-        reviewed: (counts(reviewed, Class::Real), counts(reviewed, Class::FalseAlarm)),
+        labelled,
+        reviewed,
         presumed: data.examples.iter().filter(|one| one.known == Known::Presumed).count(),
         share,
         candidates,
@@ -262,6 +263,12 @@ pub fn learn(examples: &[Example], options: &Options) -> Result<(TriageData, Lea
     Ok((triage, report))
 }
 
+/// Real ones and false alarms among the alerts that `of` gives a class.
+fn count(sample: &[&Example], of: fn(Known) -> Option<Class>) -> (usize, usize) {
+    let count = |class| sample.iter().filter(|one| of(one.known) == Some(class)).count();
+    (count(Class::Real), count(Class::FalseAlarm))
+}
+
 /// The alerts to learn from, in the order of their keys, and which share of the flows they are.
 fn sample<'a>(examples: &'a [Example], options: &Options) -> (Vec<&'a Example>, f64) {
     let share = (options.max_alerts as f64 / examples.len().max(1) as f64).min(1.0);
@@ -298,7 +305,8 @@ impl<'a> Data<'a> {
 
     /// How many alerts a reviewed one stands for.
     fn reviewed_weight(&self, of: &[usize]) -> f64 {
-        let count = |of_kind: fn(Known) -> bool| of.iter().filter(|&&at| of_kind(self.examples[at].known)).count();
+        let count =
+            |of_kind: fn(Known) -> bool| of.iter().filter(|&&at| of_kind(self.examples[at].known)).count();
         let reviewed = count(|known| matches!(known, Known::Reviewed(_)));
         if reviewed == 0 { 1.0 } else { count(Known::only_loose) as f64 / reviewed as f64 }
     }
@@ -423,7 +431,8 @@ impl<'a> Data<'a> {
         let folds: Vec<Vec<Scored>> = (0..FOLDS)
             .into_par_iter()
             .map(|fold| {
-                let (held, others): (Vec<usize>, Vec<usize>) = of.iter().partition(|&&at| self.folds[at] == fold);
+                let (held, others): (Vec<usize>, Vec<usize>) =
+                    of.iter().partition(|&&at| self.folds[at] == fold);
                 let linear = fit(&others);
                 let score = |at: usize| {
                     let one = self.examples[at];
@@ -507,7 +516,8 @@ fn later(data: &Data<'_>, method: Method, penalty: f64, options: &Options) -> Op
     // A flow is either here or there.
     let seen: std::collections::BTreeSet<u64> = earlier.iter().map(|&at| data.examples[at].flow).collect();
     let later: Vec<usize> = later.into_iter().filter(|&at| !seen.contains(&data.examples[at].flow)).collect();
-    let has = |of: &[usize], class| of.iter().filter(|&&at| data.examples[at].known.class() == Some(class)).count();
+    let has =
+        |of: &[usize], class| of.iter().filter(|&&at| data.examples[at].known.class() == Some(class)).count();
     let both = |of: &[usize], least| has(of, Class::Real) >= least && has(of, Class::FalseAlarm) >= least;
     if !both(&earlier, LEAST) || !both(&later, 1) {
         return None;

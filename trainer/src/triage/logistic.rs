@@ -117,7 +117,9 @@ impl<'a> Problem<'a> {
         let mut start = 0;
         for (row, &(traits, grams)) in self.rows.iter().zip(&self.ends) {
             let gram = f64::from(row.gram);
-            let part = |from: usize, to: usize| self.numbers[from..to].iter().map(|&n| weights[n as usize]).sum::<f64>();
+            let part = |from: usize, to: usize| {
+                self.numbers[from..to].iter().map(|&n| weights[n as usize]).sum::<f64>()
+            };
             let (loss, slope) = row.target.loss(bias + part(start, traits) + gram * part(traits, grams));
             let weight = f64::from(row.weight);
             sum += weight * loss;
@@ -262,7 +264,8 @@ mod tests {
             target: Target::Soft(share),
             weight,
         };
-        let rows = [row(&[0], 1.0, 300.0), row(&[0], 0.0, 100.0), row(&[1], 0.25, 400.0), row(&[2], 1.0, 9.0)];
+        let rows =
+            [row(&[0], 1.0, 300.0), row(&[0], 0.0, 100.0), row(&[1], 0.25, 400.0), row(&[2], 1.0, 9.0)];
         let linear = fit(&rows, 0.01, &[true, true, false]);
         let odds = |place| f64::from(linear.score(place, 1, 1.0));
         assert!((sigmoid(odds(&[0])) - 0.75).abs() < 0.01, "{linear:?}");

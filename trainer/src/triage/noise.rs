@@ -86,7 +86,8 @@ impl Noise {
         let share = real as f64 / count as f64;
         let (low, high) = wilson(real as f64, count as f64);
         let drawn = |(count, real): (usize, usize)| (real as f64 + PRIOR * share) / (count as f64 + PRIOR);
-        let signatures = by_rule.into_iter().map(|(rule, counts)| (rule, (counts.0, drawn(counts)))).collect();
+        let signatures =
+            by_rule.into_iter().map(|(rule, counts)| (rule, (counts.0, drawn(counts)))).collect();
         Noise { reviewed: count, share, low, high, signatures }
     }
 
@@ -117,7 +118,8 @@ fn wilson(part: f64, count: f64) -> (f64, f64) {
 pub fn hold_to(odds: &[f32], share: f64) -> Vec<f32> {
     use super::logistic::sigmoid;
     let share = share.clamp(0.001, 0.999);
-    let mean = |by: f64| odds.iter().map(|&odds| sigmoid(f64::from(odds) + by)).sum::<f64>() / odds.len() as f64;
+    let mean =
+        |by: f64| odds.iter().map(|&odds| sigmoid(f64::from(odds) + by)).sum::<f64>() / odds.len() as f64;
     let (mut low, mut high) = (-50.0, 50.0);
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);

@@ -167,7 +167,10 @@ mod tests {
         assert!((score.coverage() - 12.0 / 13.0).abs() < 1e-9);
         let bins = reliability(&judged);
         assert_eq!(bins.len(), 4, "{bins:?}");
-        assert!((bins[0].said - 0.05).abs() < 1e-6 && bins[0].real == 0.0 && bins[0].count == 3.0, "{bins:?}");
+        assert!(
+            (bins[0].said - 0.05).abs() < 1e-6 && bins[0].real == 0.0 && bins[0].count == 3.0,
+            "{bins:?}"
+        );
         assert!((bins[1].from - 0.1).abs() < 1e-9 && bins[1].real == 1.0);
     }
 }
