@@ -32,7 +32,7 @@ fn main() -> Result<()> {
     let mut alerts: Vec<Alert<'_>> = alerts(&loose).collect();
     alerts.sort_by_key(|alert| alert.key);
     let mut rates = Rates::default();
-    let all: Vec<Seen<'_>> = alerts
+    let mut all: Vec<Seen<'_>> = alerts
         .into_iter()
         .map(|alert| {
             let rate = rates.observe(&alert);
@@ -48,12 +48,10 @@ fn main() -> Result<()> {
         })
         .collect::<Option<_>>()
         .context("an alert belongs to no request of the truth")?;
-    let all: Vec<Seen<'_>> = if training {
-        XX Seen { held: part(&format!("{} within", seen.client)), ..seen };
-        all.into_iter().filter(|seen| !seen.held).map(inner).collect()
-    } else {
-        all
-    };
+    if training {
+        all.retain(|seen| !seen.held);
+        all.iter_mut().for_each(|seen| seen.held = part(&format!("{} within", seen.client)));
+    }
     for reviewed in [200, 50, 0] {
         for seed in 0..if reviewed == 0 { 1 } else { 5 } {
             measure(&all, reviewed, seed)?;
