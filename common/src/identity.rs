@@ -18,11 +18,22 @@
 //! assert_eq!(answer.hits[0].id, "7");
 //! ```
 
+mod align;
 mod answer;
+mod compare;
 mod date;
+mod fields;
 pub mod file;
+mod han;
+mod index;
 mod list;
+mod name;
+mod pinyin;
 mod policy;
+mod script;
+mod similar;
+mod tables;
+mod translit;
 mod watchlist;
 
 pub use answer::{Answer, Decision, Field, FieldScore, Form, Hit, ListVersion, Script, TokenScore};
