@@ -109,6 +109,7 @@ fn tree_finding() -> TreeFinding {
             line(1, "debug", Mark::Added),
         ],
         more_lines: 3,
+        together: None,
     }
 }
 

@@ -12,6 +12,14 @@ use super::pretty::printable;
 
 /// What a finding is about, in a few words.
 pub(super) fn title(finding: &TreeFinding) -> String {
+    if let Some(together) = &finding.together {
+        return format!(
+            "{} of {} roots at {} take longer",
+            together.slow,
+            together.of,
+            printable(&finding.source)
+        );
+    }
     let what = if finding.interface.is_empty() { &finding.root } else { &finding.interface };
     let how = match finding.kind {
         TreeKind::UnseenTree => "runs a call tree never seen before",

@@ -45,6 +45,20 @@ pub struct TreeFinding {
     pub tree: Vec<TreeLine>,
     /// Lines of the tree that are not shown.
     pub more_lines: u32,
+    /// Of a latency shift that stands for the whole source: nearly all of its roots are slower at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<Together>,
+}
+
+/// How slow a source is as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Together {
+    /// Roots that are slower...
+    pub slow: u32,
+    /// ...of those with calls enough to tell.
+    pub of: u32,
+    /// How many times as long the middle one takes.
+    pub factor: f64,
 }
 
 /// How a tree was tied to the request that it served, the least sure way first.

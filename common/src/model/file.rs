@@ -2,6 +2,7 @@
 
 use crate::container::{self, ContainerError, Form};
 use crate::detect::{CalibrationData, Part, SimilarityData, Tail};
+use crate::tree::TreesData;
 
 use super::ModelData;
 
@@ -13,7 +14,7 @@ pub const VERSION: u32 = FORM.version();
 pub const MAX_SIZE: u64 = 256 << 20;
 
 /// Version 2 came with the groups of callers, and with two more kinds of evidence; version 3 with call trees and with
-/// intervals of similarity; version 4 with what is known of alerts.
+/// intervals of similarity; version 4 with what is known of alerts, and with the paces of call trees.
 const FORM: Form = Form {
     what: "model",
     magic: MAGIC,
@@ -31,8 +32,9 @@ const FORM: Form = Form {
         "trees",
         "similarity",
         "triage",
+        "paces",
     ],
-    sections_of: &[8, 9, 11, 12],
+    sections_of: &[8, 9, 11, 13],
 };
 /// Kinds of evidence that version 1 knows.
 const PARTS_OF_1: usize = 9;
@@ -42,6 +44,7 @@ const PARTS_OF_1: usize = 9;
 /// # Errors
 /// When the model is larger than a file may be.
 pub fn write(data: &ModelData) -> Result<Vec<u8>, ContainerError> {
+    let paces = data.trees.as_ref().map(|trees| trees.paces.as_slice()).unwrap_or_default();
     FORM.write(&[
         FORM.encode(&data.meta, 0)?,
         FORM.encode(&data.naming, 1)?,
@@ -55,6 +58,7 @@ pub fn write(data: &ModelData) -> Result<Vec<u8>, ContainerError> {
         FORM.encode(&data.trees, 9)?,
         FORM.encode(&data.similarity, 10)?,
         FORM.encode(&data.triage, 11)?,
+        FORM.encode(&paces, 12)?,
     ])
 }
 
@@ -66,6 +70,11 @@ pub fn read(bytes: &[u8]) -> Result<ModelData, ContainerError> {
     let bodies = FORM.bodies(bytes)?;
     let mut calibration: CalibrationData = FORM.decode(bodies[7], 7)?;
     let has_groups = bodies.len() > 8;
+    let mut trees: Option<TreesData> = bodies.get(9).map_or(Ok(None), |body| FORM.decode(body, 9))?;
+    let paces = bodies.get(12).map_or(Ok(Vec::new()), |body| FORM.decode(body, 12))?;
+    if let Some(trees) = &mut trees {
+        trees.paces = paces;
+    }
     if !has_groups && calibration.tails.len() == PARTS_OF_1 {
         // What version 1 did not know adds nothing.
         calibration.tails.resize(Part::ALL.len(), Tail::default());
@@ -80,7 +89,7 @@ pub fn read(bytes: &[u8]) -> Result<ModelData, ContainerError> {
         patterns: FORM.decode(bodies[6], 6)?,
         calibration,
         groups: if has_groups { FORM.decode(bodies[8], 8)? } else { None },
-        trees: bodies.get(9).map_or(Ok(None), |body| FORM.decode(body, 9))?,
+        trees,
         similarity: bodies.get(10).map_or(Ok(SimilarityData::default()), |body| FORM.decode(body, 10))?,
         triage: bodies.get(11).map_or(Ok(None), |body| FORM.decode(body, 11))?,
     })

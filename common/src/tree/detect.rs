@@ -8,9 +8,10 @@
 //!
 //! A code that training did not see is not always a tree that it did not see. One that makes the calls of a known tree
 //! in another order counts as that tree. One that was cut off, and is a known tree but for calls that are missing, is
-//! counted as such and never reported. What a finding says is made in `explain`.
+//! counted as such and never reported. What a finding says is made in `explain`; that a whole source is slow, in `together`.
 
 mod explain;
+mod together;
 mod window;
 
 use std::sync::Arc;
@@ -143,6 +144,7 @@ pub struct TreeDetector {
     states: FxHashMap<Test, State>,
     resolved: FxHashMap<(usize, u64), Resolved>,
     reported: FxHashSet<(usize, u64)>,
+    speeds: together::Speeds,
     counts: TreeCounts,
 }
 
@@ -157,6 +159,7 @@ impl TreeDetector {
             states: FxHashMap::default(),
             resolved: FxHashMap::default(),
             reported: FxHashSet::default(),
+            speeds: together::Speeds::default(),
             counts: TreeCounts::default(),
         }
     }

@@ -35,13 +35,13 @@ type Slots<'a> = BTreeMap<(Nanos, &'a str), u64>;
 /// Learns from cells (of one window length, in any order, each key once) and what their trees look like.
 #[must_use]
 pub fn learn(window: Nanos, cells: &[Cell], shapes: &Shapes) -> TreesData {
-    let mut scopes: BTreeMap<(&str, FunctionId), BTreeMap<u64, Vec<&Cell>>> = BTreeMap::new();
+    let mut scopes_of: BTreeMap<(&str, FunctionId), BTreeMap<u64, Vec<&Cell>>> = BTreeMap::new();
     for cell in cells.iter().filter(|cell| cell.tally.calls > 0 && cell.root != 0) {
-        let codes = scopes.entry((&cell.interface, cell.root)).or_default();
+        let codes = scopes_of.entry((&cell.interface, cell.root)).or_default();
         codes.entry(cell.code).or_default().push(cell);
     }
     let mut normal: [Vec<f64>; TreeKind::ALL.len()] = Default::default();
-    let learned = scopes.iter().map(|(&(interface, root), codes)| {
+    let learned = scopes_of.iter().map(|(&(interface, root), codes)| {
         let mut slots = Slots::new();
         for cell in codes.values().flatten() {
             *slots.entry((cell.window, &*cell.source)).or_default() += cell.tally.calls;
@@ -55,6 +55,9 @@ pub fn learn(window: Nanos, cells: &[Cell], shapes: &Shapes) -> TreesData {
         }
     });
     let scopes: Vec<_> = learned.collect();
+    let paces =
+        scopes_of.values().map(|codes| learn_pace(codes, &mut normal[TreeKind::LatencyShift as usize]));
+    let paces: Vec<_> = paces.collect();
     let known: BTreeSet<_> =
         scopes.iter().flat_map(|scope| scope.codes.iter().map(|code| (scope.root, code.code))).collect();
     let (functions, trees) = store(&known, shapes);
@@ -66,6 +69,7 @@ pub fn learn(window: Nanos, cells: &[Cell], shapes: &Shapes) -> TreesData {
         trees,
         scopes,
         tempers: normal.each_ref().map(|ln_p| temper(ln_p)),
+        paces,
     }
 }
 
@@ -129,6 +133,36 @@ fn learn_durations(whole: &Sketch, windows: &[&Sketch], normal: &mut Vec<f64>) -
         learned.beyond.push((limit, Rate::learn(beyond.iter().copied())));
     }
     Some(learned)
+}
+
+/// How fast a scope of several codes is. Durations are taken relative to what their code took in the other windows: a code that
+/// came in one window only says nothing of that, and one that came in few is as uncertain as it is when it comes again.
+fn learn_pace(codes: &BTreeMap<u64, Vec<&Cell>>, normal: &mut Vec<f64>) -> Option<Pace> {
+    if codes.len() < 2 {
+        return None;
+    }
+    let mut windows: BTreeMap<(Nanos, &str), Vec<(Moments, f64)>> = BTreeMap::new();
+    for cells in codes.values() {
+        let each = || cells.iter().map(|cell| (*cell, Moments::of(&cell.tally.durations)));
+        let whole = each().fold(Moments::default(), |whole, (_, part)| whole.merge(&part));
+        for (cell, part) in each().filter(|(_, part)| part.n > 0.0) {
+            if let Some(others) = whole.mean_without(&part) {
+                windows.entry((cell.window, &*cell.source)).or_default().push((part, others));
+            }
+        }
+    }
+    let windows: Vec<Moments> =
+        windows.values().map(|codes| Moments::relative(codes.iter().copied())).collect();
+    let calls = windows.iter().map(|window| window.n).sum::<f64>();
+    if calls < ENOUGH_CALLS as f64 || windows.len() < ENOUGH_WINDOWS {
+        return None;
+    }
+    each_block(&windows, |others, held| {
+        if let Some(pace) = Pace::learn(others.copied()) {
+            normal.extend(held.iter().map(|window| pace.ln_tail(window)));
+        }
+    });
+    Pace::learn(windows.iter().copied())
 }
 
 /// The rates of calls whose code only one window has: had it not been learned from, they would have been new.

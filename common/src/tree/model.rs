@@ -83,6 +83,11 @@ pub struct TreesData {
     pub scopes: Vec<ScopeData>,
     /// For each of [`TreeKind::ALL`] the exponent that makes of a p-value what it is worth ([`super::temper`]).
     pub tempers: [f64; TreeKind::ALL.len()],
+    /// How fast each of the scopes is, whatever its trees: its durations relative to what their codes took on average. In the
+    /// order of the scopes; `None` where it has too few calls to say or one code only, whose own pace says it. Empty in
+    /// models before version 4: a section of its own ([`crate::model::file`]).
+    #[serde(skip)]
+    pub paces: Vec<Option<Pace>>,
 }
 
 /// A tree as it is stored.
@@ -184,6 +189,8 @@ struct Details {
     calls: FxHashSet<(FunctionId, FunctionId)>,
     /// Places of codes by unordered code.
     unordered: FxHashMap<u64, usize>,
+    /// The mean logarithm of the durations of each code; `None` where it has none.
+    means: Vec<Option<f64>>,
 }
 
 impl Trees {
@@ -206,6 +213,11 @@ impl Trees {
         }
         if data.tempers.iter().any(|temper| !(0.0..=1.0).contains(temper)) {
             return Err("an exponent of trees is no share");
+        }
+        if !data.paces.is_empty() && data.paces.len() != data.scopes.len()
+            || !data.paces.iter().flatten().all(Pace::is_sound)
+        {
+            return Err("the paces of trees are not those of their roots");
         }
         if data.trees.len() > MAX_TREES || data.scopes.len() > MAX_ENTRIES {
             return Err("there are too many trees");
@@ -234,6 +246,7 @@ impl Trees {
                 tests[2] += usize::from(code.normal.is_some());
                 tests[3] += usize::from(code.failing.is_some());
             }
+            tests[2] += usize::from(data.paces.get(place).is_some_and(Option::is_some));
         }
         Ok(Self { data, shapes, scopes, details, tests })
     }
@@ -261,6 +274,16 @@ impl Trees {
     /// A known tree.
     pub fn shape(&self, root: FunctionId, code: u64) -> Option<&Shape> {
         self.shapes.get(&(root, code))
+    }
+
+    /// How fast a scope is, whatever its trees.
+    pub(super) fn pace(&self, scope: usize) -> Option<&Pace> {
+        self.data.paces.get(scope)?.as_ref()
+    }
+
+    /// The mean logarithm of the durations of a scope's code, by its place.
+    pub(super) fn mean(&self, scope: usize, place: usize) -> Option<f64> {
+        *self.details.get(scope)?.means.get(place)?
     }
 
     /// The name of a function; `None` when it is not known.
@@ -294,6 +317,10 @@ impl Trees {
 impl Details {
     fn new(scope: &ScopeData, shapes: &FxHashMap<(FunctionId, u64), Shape>) -> Self {
         let mut details = Self::default();
+        let mean = |code: &CodeData| {
+            Some(Moments::of(&code.durations)).filter(|all| all.n > 0.0).map(|all| all.mean)
+        };
+        details.means.extend(scope.codes.iter().map(mean));
         for (place, code) in scope.codes.iter().enumerate() {
             let Some(shape) = shapes.get(&(scope.root, code.code)) else { continue };
             details.calls.extend(calls(&shape.tree));

@@ -49,6 +49,25 @@ impl Moments {
         let squares = each().map(|(x, count)| (x - mean).powi(2) * count).sum();
         Self { n, mean, squares }
     }
+
+    /// Both together.
+    pub(super) fn merge(&self, other: &Self) -> Self {
+        let n = self.n + other.n;
+        let mean = (self.n * self.mean + other.n * other.mean) / n.max(1.0);
+        let apart = |part: &Self| part.squares + part.n * (part.mean - mean).powi(2);
+        Self { n, mean, squares: apart(self) + apart(other) }
+    }
+
+    /// The mean of what is left when a part is taken away; `None` if nothing is.
+    pub(super) fn mean_without(&self, part: &Self) -> Option<f64> {
+        let n = self.n - part.n;
+        (n >= 0.5).then(|| (self.n * self.mean - part.n * part.mean) / n)
+    }
+
+    /// Trees of several codes as one: each with the mean of its code, to which its durations are taken relative.
+    pub(super) fn relative(codes: impl Iterator<Item = (Self, f64)>) -> Self {
+        codes.fold(Self::default(), |all, (code, mean)| all.merge(&Self { mean: code.mean - mean, ..code }))
+    }
 }
 
 impl Pace {

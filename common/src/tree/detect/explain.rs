@@ -31,8 +31,10 @@ pub(super) struct Case {
     pub(super) level: Option<usize>,
     /// Calls, of an unseen tree since it was first seen.
     pub(super) calls: u64,
-    /// Unseen trees that are not reported one by one.
+    /// Unseen trees that are not reported one by one; of a root as a whole, how many trees it has in the window.
     pub(super) more: usize,
+    /// Of a root as a whole: how many times as long its trees take.
+    pub(super) factor: Option<f64>,
 }
 
 /// What an explanation looks at.
@@ -61,7 +63,10 @@ impl Explain<'_> {
         let tree = self.tree(root, case.code);
         let near = case.novelty.and(tree).and_then(|tree| self.nearest(scope, tree));
         let known = case.place.map(|place| &scope.codes[place]).or(near.as_ref().map(|near| near.known));
-        let before = known.map(|known| figures_before(known, scope));
+        let before = match case.factor {
+            Some(_) => Some(figures_of_all(scope)),
+            None => known.map(|known| figures_before(known, scope)),
+        };
         let now = figures(tally, self.n);
         let (lines, more_lines) = match (tree, &near) {
             (Some(tree), Some(near)) => self.compared(tree, near),
@@ -93,6 +98,7 @@ impl Explain<'_> {
             nearest,
             tree: lines,
             more_lines,
+            together: None,
         }
     }
 
@@ -264,6 +270,17 @@ fn figures_before(known: &CodeData, scope: &ScopeData) -> TreeFigures {
     }
 }
 
+/// What all trees of a scope are like together.
+fn figures_of_all(scope: &ScopeData) -> TreeFigures {
+    let mut all = Tally::default();
+    for known in &scope.codes {
+        all.calls += known.calls;
+        all.failures += known.failures;
+        all.durations.merge(&known.durations);
+    }
+    figures(&all, scope.calls)
+}
+
 fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
@@ -311,6 +328,13 @@ fn text(case: &Case, now: &TreeFigures, before: Option<&TreeFigures>, near: Opti
             calls_of(now),
             percent(now.share),
             percent(was.share)
+        ),
+        TreeKind::LatencyShift if let Some(factor) = case.factor => format!(
+            "it takes longer, whatever its trees: {factor:.1} times as long as each of {} did on average ({} calls); median {}, {} before",
+            case.more,
+            now.calls,
+            time(now.p50),
+            time(was.p50)
         ),
         TreeKind::LatencyShift => {
             let (name, is, was) = match case.level.map(|level| LEVELS[level]) {

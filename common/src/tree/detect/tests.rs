@@ -334,3 +334,80 @@ fn what_goes_on_is_reported_once() {
     assert_eq!(shifts(found(&Service::new(), &mut detector, 60, 5)), 0);
     assert_eq!(shifts(found(&service, &mut detector, 60, 6)), 1);
 }
+
+/// Where every tree is rare none of them has calls enough to be judged by itself, and the root is still known to be slow.
+#[test]
+fn a_root_of_many_rare_trees_that_gets_slower_is_found() {
+    // 150 trees, 40 requests a window, 25 windows: fewer than twenty calls of each.
+    let kinds = (0..150).map(|n| (tree(&format!("0handle 1parse 1way{n}"), 0), 1.0 / 150.0, 1e6, 0.0));
+    let service = || Service { kinds: kinds.clone().collect(), requests: 40, varies: 0.1 };
+    for seed in 0..4 {
+        let trees = service().learned(25, seed);
+        let alone = trees.data().scopes[0].codes.iter().filter(|code| code.normal.is_some()).count();
+        assert_eq!((trees.data().paces[0].is_some(), alone), (true, 0));
+        let mut detector = TreeDetector::new(Arc::clone(&trees), month());
+        let normal = found(&service(), &mut detector, 100, seed + 60);
+        assert!(normal.is_empty(), "seed {seed}: {normal:?}");
+        let mut slow = service();
+        slow.kinds.iter_mut().for_each(|kind| kind.2 *= 3.0);
+        let mut detector = TreeDetector::new(trees, month());
+        let finding = found(&slow, &mut detector, SOON, seed + 10).into_iter().next().expect("it is slow");
+        assert_eq!((finding.kind, &*finding.code), (TreeKind::LatencyShift, "0000000000000000"));
+        let before = finding.before.expect("what was normal");
+        assert!(finding.now.p50 > 2 * before.p50, "{finding:?}");
+        assert!(finding.text.contains("whatever its trees: "), "{}", finding.text);
+    }
+}
+
+/// A root whose trees become slower ones, each as fast as ever, is not slow: which trees run is another test's matter.
+#[test]
+fn more_of_the_slow_trees_is_no_slow_root() {
+    let mut service = Service::new();
+    let mut detector = TreeDetector::new(service.learned(60, 1), month());
+    (service.kinds[0].1, service.kinds[1].1) = (0.25, 0.70);
+    let faster = found(&service, &mut detector, 100, 4);
+    assert!(faster.iter().all(|finding| finding.kind != TreeKind::LatencyShift), "{faster:?}");
+    let mut service = Service::new();
+    (service.kinds[0].1, service.kinds[1].1) = (0.25, 0.70);
+    let mut detector = TreeDetector::new(service.learned(60, 1), month());
+    let slower = found(&Service::new(), &mut detector, 100, 4);
+    assert!(slower.iter().all(|finding| finding.kind != TreeKind::LatencyShift), "{slower:?}");
+}
+
+/// Latency shifts of a host with six roots of two trees each, in which each takes so many times as long.
+fn shifts(seed: u64, slower: [f64; 6]) -> Vec<TreeFinding> {
+    let host = |slower: [f64; 6]| {
+        let kinds = slower.iter().enumerate().flat_map(|(root, by)| {
+            [("find", 1e6), ("cache 1find", 4e5)].map(|(calls, took)| {
+                (tree(&format!("0root{root} 1{calls}"), 0), 1.0 / 12.0, took * (root + 1) as f64 * by, 0.0)
+            })
+        });
+        Service { kinds: kinds.collect(), requests: 400, varies: 0.1 }
+    };
+    let mut detector = TreeDetector::new(host([1.0; 6]).learned(60, seed), month());
+    let found = found(&host(slower), &mut detector, 30, seed + 70);
+    found.into_iter().filter(|finding| finding.kind == TreeKind::LatencyShift).collect()
+}
+
+/// A host that is short of CPU makes all slow, which is one finding and not one for each tree; what is slow beside
+/// the others is told by itself.
+#[test]
+fn a_host_that_is_slow_as_a_whole_is_one_finding() {
+    for seed in 0..4 {
+        assert_eq!(shifts(seed, [1.0; 6]), []);
+        let all = shifts(seed, [3.0, 4.0, 2.5, 3.0, 3.5, 3.0]);
+        assert_eq!(all.len(), 1, "{all:#?}");
+        let together = all[0].together.expect("all are slow");
+        assert_eq!((together.slow, together.of), (6, 6));
+        assert!((2.5..3.7).contains(&together.factor), "{together:?}");
+        assert!(all[0].text.contains("6 of 6 roots are slower at once"), "{}", all[0].text);
+        let one = shifts(seed, [1.0, 1.0, 5.0, 1.0, 1.0, 1.0]);
+        assert!(!one.is_empty() && one.iter().all(|finding| finding.together.is_none()), "{one:#?}");
+        let root = &one[0].root;
+        assert!(one.iter().all(|finding| finding.root == *root), "{one:#?}");
+        let both = shifts(seed, [2.0, 2.0, 30.0, 2.0, 2.0, 2.0]);
+        let (host, own): (Vec<_>, Vec<_>) = both.iter().partition(|finding| finding.together.is_some());
+        assert!(host.len() == 1 && !own.is_empty(), "{both:#?}");
+        assert!(own.iter().all(|finding| finding.root == *root), "{both:#?}");
+    }
+}

@@ -8,7 +8,7 @@ use crate::finding::TreeFinding;
 use crate::tree::model::LEVELS;
 use crate::tree::pace::Moments;
 use crate::tree::{
-    Cell, CodeData, MAX_WORK, Novelty, Rate, Tally, Tree, TreeKind, distance, evidence, least_distance,
+    Cell, CodeData, MAX_WORK, Novelty, Pace, Rate, Tally, Tree, TreeKind, distance, evidence, least_distance,
 };
 
 /// Unseen codes of a scope that are reported of one window; the others are counted.
@@ -19,6 +19,8 @@ const SLOWER: f64 = 1.25;
 const MORE_OFTEN: f64 = 2.0;
 /// Failures, or calls of a rare tree, that a window must have.
 const LEAST_HITS: u64 = 3;
+/// What stands in a test in place of a code where it is about all trees of a root.
+const ROOT: usize = u32::MAX as usize;
 /// Known trees that a cut one is compared with.
 const CANDIDATES: usize = 16;
 /// Steps that the bound below a distance takes for each node.
@@ -57,6 +59,7 @@ impl TreeDetector {
                 self.counts.unscoped += n;
             }
         }
+        self.speeds.conclude(source, SLOWER.ln(), LEAST_HITS as f64, out);
     }
 
     fn judge_scope(
@@ -122,6 +125,9 @@ impl TreeDetector {
         }
         for (&place, tally) in &tallies {
             tester.code(place, &known.codes[place], tally, out);
+        }
+        if let Some(pace) = trees.pace(scope) {
+            tester.root(pace, &tallies, out);
         }
     }
 
@@ -242,7 +248,16 @@ impl Tester<'_, '_> {
                 continue;
             }
             let tally = cells.iter().find(|cell| cell.code == code).map(|cell| &cell.tally);
-            let case = Case { kind, code, place: None, novelty: Some(novelty), level: None, calls, more };
+            let case = Case {
+                kind,
+                code,
+                place: None,
+                novelty: Some(novelty),
+                level: None,
+                calls,
+                more,
+                factor: None,
+            };
             out.push(self.explain(&case, tally.unwrap_or(&Tally::default()), sum, limit));
         }
     }
@@ -267,6 +282,9 @@ impl Tester<'_, '_> {
         let temper = self.detector.trees.temper(kind);
         let pace = evidence(normal.pace.ln_tail(&window) * temper);
         let slower = window.mean - normal.pace.mean;
+        if self.detector.trees.pace(self.scope).is_none() {
+            self.detector.speeds.timed(self.first.root, window.n, slower);
+        }
         // As a whole, and beyond each limit: what says most is what is told.
         let mut strongest = Strongest { level: None, hits: n, ln_e: pace, matters: slower >= SLOWER.ln() };
         let mut all = vec![pace];
@@ -285,7 +303,59 @@ impl Tester<'_, '_> {
         let ln_e = all.iter().map(|ln_e| (ln_e - strongest.ln_e).exp()).sum::<f64>().ln() + strongest.ln_e
             - (all.len() as f64).ln();
         let Strongest { level, hits, matters, .. } = strongest;
+        let before = out.len();
         self.conclude(kind, place, known, tally, (hits, n, ln_e), level, matters && n >= LEAST_HITS, out);
+        if out.len() > before {
+            self.detector.speeds.shifted(before, slower);
+        }
+    }
+
+    /// Whether the calls of a root take longer than each did, whatever its trees: where there are many trees, each is too rare to
+    /// say so by itself. What a single tree explains is reported of that tree.
+    fn root(&mut self, pace: &Pace, tallies: &BTreeMap<usize, Tally>, out: &mut Vec<TreeFinding>) {
+        let kind = TreeKind::LatencyShift;
+        let trees = std::sync::Arc::clone(&self.detector.trees);
+        let timed = tallies.iter().map(|(&place, tally)| (place, Moments::of(&tally.durations)));
+        let timed: Vec<_> = timed.filter(|(_, durations)| durations.n > 0.0).collect();
+        let relative = timed.iter().filter_map(|&(place, code)| Some((code, trees.mean(self.scope, place)?)));
+        let window = Moments::relative(relative);
+        let n = window.n as u64;
+        if n == 0 {
+            return;
+        }
+        let slower = window.mean - pace.mean;
+        self.detector.speeds.timed(self.first.root, window.n, slower);
+        let ln_e = evidence(pace.ln_tail(&window) * trees.temper(kind));
+        self.show(0, kind, n, n, ln_e);
+        let test = self.test(kind, ROOT);
+        let Some((sum, limit)) = self.detector.watch(test, self.first.window, ln_e, false) else { return };
+        if slower < SLOWER.ln() || n < LEAST_HITS {
+            return;
+        }
+        let said = timed.iter().any(|&(place, _)| {
+            let state = self.detector.states.get(&self.test(kind, place));
+            state.is_some_and(|state| state.reported.is_some())
+        });
+        if let Some(state) = self.detector.states.get_mut(&test) {
+            state.reported = Some(0);
+        }
+        if said {
+            return;
+        }
+        let mut all = Tally::default();
+        timed.iter().for_each(|(place, _)| all.merge(&tallies[place]));
+        let case = Case {
+            kind,
+            code: 0,
+            place: None,
+            novelty: None,
+            level: None,
+            calls: all.calls,
+            more: timed.len(),
+            factor: Some(slower.exp()),
+        };
+        self.detector.speeds.shifted(out.len(), slower);
+        out.push(self.explain(&case, &all, sum, limit));
     }
 
     #[expect(clippy::too_many_arguments, reason = "one place that all tests of a code share")]
@@ -316,6 +386,7 @@ impl Tester<'_, '_> {
             level,
             calls: tally.calls,
             more: 0,
+            factor: None,
         };
         out.push(self.explain(&case, tally, sum, limit));
     }
