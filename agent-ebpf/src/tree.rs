@@ -10,6 +10,7 @@ mod name;
 mod registers;
 mod statistics;
 pub(crate) mod tie;
+mod values;
 
 use aya_ebpf::{
     EbpfContext,
@@ -34,25 +35,49 @@ const USDT: u32 = 1 << 16;
 #[inline(always)]
 pub(crate) fn reached(ctx: &impl EbpfContext) {
     // SAFETY: the helper has no conditions.
-    let Some(point) = point(unsafe { bpf_get_attach_cookie(ctx.as_ptr()) }) else { return };
-    let function = point.function;
-    let mark = Fold::mark_of(registers::stack_pointer(ctx));
-    let max_depth = u32::from(point.max_depth);
+    let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) };
+    let Some(point) = point(cookie) else { return };
     match point.kind {
-        ENTER => gait_tree_begin(function, mark, u32::from(registers::link(ctx)), max_depth),
-        USDT_ENTER if point.naming == PYTHON => match follow() {
-            Some(_) => gait_tree_begin(name::python(ctx, point), mark, USDT, max_depth),
-            None => 0,
-        },
-        USDT_ENTER => gait_tree_begin(function, mark, USDT, max_depth),
-        USDT_RETURN => gait_tree_end(function, mark, 0, USDT),
-        TAIL => gait_tree_end(function, mark, 0, 0),
-        RETURN => {
-            let mark = Fold::mark_of(registers::entry_stack_pointer(ctx));
-            gait_tree_end(function, mark, failed(ctx, point), 0)
+        ENTER | USDT_ENTER => begins(ctx, cookie, point),
+        _ => ends(ctx, cookie, point),
+    }
+}
+
+#[inline(always)]
+fn begins(ctx: &impl EbpfContext, cookie: u64, point: &Point) {
+    let mark = Fold::mark_of(registers::stack_pointer(ctx));
+    let (mut function, mut link) = (point.function, USDT);
+    if point.kind == ENTER {
+        link = u32::from(registers::link(ctx));
+    } else if point.naming == PYTHON {
+        if follow().is_none() {
+            return;
         }
-        _ => gait_tree_end(function, mark, failed(ctx, point), 0),
+        function = name::python(ctx, point);
+    }
+    gait_tree_begin(function, mark, link, u32::from(point.max_depth));
+    if values::wanted(point) {
+        values::take(ctx, cookie, function);
+    }
+}
+
+#[inline(always)]
+fn ends(ctx: &impl EbpfContext, cookie: u64, point: &Point) {
+    let function = point.function;
+    let mark = Fold::mark_of(match point.kind {
+        RETURN => registers::entry_stack_pointer(ctx),
+        _ => registers::stack_pointer(ctx),
+    });
+    let (flags, link) = match point.kind {
+        USDT_RETURN => (0, USDT),
+        TAIL => (0, 0),
+        _ => (failed(ctx, point), 0),
     };
+    // What was not entered has no part in the tree that is under way.
+    if values::wanted(point) && gait_tree_find(function, mark, link) != 0 {
+        values::take(ctx, cookie, function);
+    }
+    gait_tree_end(function, mark, flags, link);
 }
 
 /// What a call's return value says of its tree.
@@ -172,7 +197,9 @@ extern "C" fn gait_tree_complete(returned: u32) -> u32 {
         header.duration_ns = unsafe { bpf_ktime_get_ns() }.wrapping_sub(header.start_ns);
     }
     header.thread = bpf_get_current_pid_tgid();
-    statistics::count_tree(thread);
+    if statistics::count_tree(thread) && values::any() {
+        values::gait_tree_values();
+    }
     tie::closes(thread);
     0
 }

@@ -57,7 +57,7 @@ pub fn check(config: &Config) -> Checked {
 fn survey(config: &Config) -> Result<HostReport> {
     let mut options = config.capture.options()?;
     options.cgroups = host::cgroup_ids(&config.capture.cgroups)?;
-    options.trees = (!config.functions.is_empty()).then(|| config.trees.options()).transpose()?;
+    options.trees = config.tree_options()?;
     Ok(capture::survey(&options)?)
 }
 

@@ -179,6 +179,8 @@ pub struct Trees {
     pub max_threads: u32,
     /// Codes known at a time; each takes some 300 bytes of kernel memory per CPU.
     pub max_codes: u32,
+    /// Different arguments and return values counted at a time; each takes some 130 bytes of kernel memory.
+    pub max_values: u32,
     /// Size of the ring for new trees: a power of two from 64 KiB to 256 MiB.
     pub ring_bytes: Size,
     /// How often a second one function may be entered and left. Beyond that it is detached for the `pause`, and reported.
@@ -281,6 +283,7 @@ impl Default for Trees {
             max_points: options.max_points,
             max_threads: options.max_threads,
             max_codes: options.max_codes,
+            max_values: options.max_values,
             ring_bytes: Size(options.ring_bytes.into()),
             max_rate: options.max_rate,
             pause: Period::from_secs(options.pause.as_secs()),
@@ -372,6 +375,20 @@ impl Config {
     }
 }
 
+impl Config {
+    /// What the capture is told about call trees; `None` where no functions are followed.
+    ///
+    /// # Errors
+    /// When an option is out of range.
+    pub fn tree_options(&self) -> Result<Option<capture::TreeOptions>, capture::CaptureError> {
+        if self.functions.is_empty() {
+            return Ok(None);
+        }
+        let values = self.functions.iter().any(|target| !target.values.is_empty());
+        Ok(Some(capture::TreeOptions { values, ..self.trees.options()? }))
+    }
+}
+
 impl Capture {
     /// What is handed to the capture, but for the cgroups: their ids are the host's to tell.
     ///
@@ -413,9 +430,17 @@ impl Trees {
     /// When an option is out of range.
     pub fn options(&self) -> Result<capture::TreeOptions, capture::CaptureError> {
         let ring_bytes = u32::try_from(self.ring_bytes.0).unwrap_or(u32::MAX);
-        let Self { max_points, max_threads, max_codes, max_rate, pause, .. } = *self;
-        let options =
-            capture::TreeOptions { max_points, max_threads, max_codes, ring_bytes, max_rate, pause: pause.0 };
+        let Self { max_points, max_threads, max_codes, max_values, max_rate, pause, .. } = *self;
+        let options = capture::TreeOptions {
+            max_points,
+            max_threads,
+            max_codes,
+            max_values,
+            values: false,
+            ring_bytes,
+            max_rate,
+            pause: pause.0,
+        };
         options.check()?;
         Ok(options)
     }

@@ -133,15 +133,16 @@ impl Engine {
     }
 
     /// Takes call trees in too, of this host; `rows` gets what is to be recorded of them. A finding about them that has no
-    /// cause comes once in `false_finding_in` at most.
+    /// cause comes once in `false_finding_in` at most; `key` hides arguments that are to be hidden.
     pub fn follow_trees(
         &mut self,
         host: &str,
         false_finding_in: Option<Duration>,
         rows: Option<SyncSender<TreeBatch>>,
+        key: [u8; 32],
     ) {
         let model = self.pipeline.as_ref().map(Pipeline::model);
-        self.trees = Some(Box::new(Trees::new(host, model, false_finding_in, rows)));
+        self.trees = Some(Box::new(Trees::new(host, model, false_finding_in, rows, key)));
     }
 
     /// Hands the names of callers on to be screened.

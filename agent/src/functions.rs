@@ -20,6 +20,7 @@ pub mod spec;
 mod symbols;
 mod target;
 pub mod usdt;
+pub mod values;
 mod watch;
 
 pub use explore::{Explored, explore};

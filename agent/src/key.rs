@@ -1,4 +1,4 @@
-//! The key that hides callers' names: read, or made at the first start.
+//! The key that hides callers' names and functions' arguments: read, or made at the first start.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -30,6 +30,18 @@ pub fn namer(config: &Config) -> Result<CallerNamer> {
         keep_names: caller.keep_names,
         key,
     })
+}
+
+/// What hides the arguments and return values that the configuration wants hidden; zeroes where it wants none. The key is
+/// that of callers' names, from which nobody gets the one when told the other.
+///
+/// # Errors
+/// When the key is needed and cannot be read or made.
+pub fn of_values(config: &Config) -> Result<[u8; 32]> {
+    if !config.functions.iter().any(|target| target.values.iter().any(|value| value.hash)) {
+        return Ok([0; 32]);
+    }
+    Ok(blake3::derive_key("gait values of functions", &secret(config)?))
 }
 
 /// The key that hides callers, and whoever is screened, wherever they are kept.

@@ -157,7 +157,7 @@ fn start(options: &Options) -> Result<Parts> {
     let fingerprint = model.as_ref().map(|m| m.fingerprint.clone());
     let mut capture_options = config.capture.options()?;
     capture_options.cgroups = host::cgroup_ids(&config.capture.cgroups)?;
-    capture_options.trees = (!config.functions.is_empty()).then(|| config.trees.options()).transpose()?;
+    capture_options.trees = config.tree_options()?;
     let screener = Screener::open(config)?.map(Arc::new);
     let site = web::Site { host: host.clone(), screener: screener.clone() };
     let server = Server::open(&config.web, site)?;
@@ -201,7 +201,8 @@ fn start(options: &Options) -> Result<Parts> {
     let (trees_in, trees) = sync_channel(ROWS_QUEUE);
     if follower.is_some() {
         let every = config.findings.trees_false_alarm_every.0;
-        engine.follow_trees(&host, Some(every), tree_spool.is_some().then_some(trees_in));
+        let key = key::of_values(config)?;
+        engine.follow_trees(&host, Some(every), tree_spool.is_some().then_some(trees_in), key);
     }
     let parts = Parts {
         spool: spool.map(|spool| Stage::start("spool", move || spool.run(&rows))).transpose()?,

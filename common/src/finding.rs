@@ -12,7 +12,9 @@ use crate::detect::Part;
 
 #[cfg(feature = "identity")]
 pub use listed::{ListedFinding, ListedHit, mask};
-pub use tree::{Mark, NearestTree, Tie, Together, TreeFigures, TreeFinding, TreeLine};
+pub use tree::{
+    Mark, NearestTree, Tie, Together, TreeFigures, TreeFinding, TreeLine, ValueFigures, ValueShift,
+};
 
 /// Whatever is reported.
 #[derive(Clone, Debug, PartialEq)]

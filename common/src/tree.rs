@@ -5,10 +5,12 @@
 //! [`TreeStats`] counts per window of time how often each code ran, failed, and how long it took.
 //!
 //! [`learn`] makes of them what a model knows ([`Trees`]), and [`TreeDetector`] judges windows by it; [`TreePipeline`] is the
-//! whole chain. How a tree differs from another is in `diff`, the tests are in `rate` and `pace`.
+//! whole chain. Chosen arguments and return values are counted beside them ([`ValueStats`]) and judged by the same tests.
+//! How a tree differs from another is in `diff`, the tests are in `rate` and `pace`.
 
 mod detect;
 mod diff;
+mod known;
 mod learn;
 mod model;
 mod pace;
@@ -17,13 +19,15 @@ mod rate;
 mod shapes;
 mod sketch;
 mod stats;
+mod values;
 
 pub use detect::{FALSE_FINDING_IN, Limits, Sign, TreeCounts, TreeDetector};
 pub use diff::{Edit, MAX_WORK, compare, distance, least_distance};
+pub use known::{KnownValue, MAX_LISTED, SlotData, ValuesData};
 pub use learn::learn;
 pub use model::{
-    CodeData, Durations, LEVELS, MAX_TREES, Novelty, ScopeData, TreeData, TreeKind, Trees, TreesData,
-    code_text,
+    CodeData, Durations, LEVELS, MAX_TREES, Novelty, ScopeData, TREE_TESTS, TreeData, TreeKind, Trees,
+    TreesData, code_text,
 };
 pub use pace::Pace;
 pub use pipeline::{Served, TreePipeline};
@@ -31,6 +35,7 @@ pub use rate::{Rate, Watch, evidence, temper};
 pub use shapes::{MAX_NAME, MAX_NAMES, MAX_SHAPES, Shape, Shapes};
 pub use sketch::{BUCKETS, BadSketch, Sketch, bucket, greatest, least};
 pub use stats::{Cell, MAX_CELLS, Tally, TreeStats, WINDOW};
+pub use values::{MAX_VALUE_TEXT, MAX_VALUES, Seen, Slot, ValueCell, ValueStats, value_text};
 
 use serde::{Deserialize, Serialize};
 

@@ -9,3 +9,4 @@ mod places;
 mod postgres;
 mod programs;
 mod python;
+mod values;

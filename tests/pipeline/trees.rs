@@ -9,7 +9,8 @@ use gait_common::finding::{Tie, TreeFinding};
 use gait_common::model::{Model, file};
 use gait_common::spool::trees::{CellRows, TreeCall, TreeCallRows, TreeRows, TreeTable};
 use gait_common::tree::{
-    Limits, Node, Observed, Shape, Shapes, Tree, TreeDetector, TreeKind, TreeStats, TreesData, WINDOW, learn,
+    Limits, Node, Observed, Shape, Shapes, Slot, Tree, TreeDetector, TreeKind, TreeStats, TreesData,
+    ValueStats, WINDOW, learn,
 };
 use gait_common::wire::tree::function_id;
 
@@ -182,7 +183,18 @@ pub(crate) fn learned() -> TreesData {
         });
         shapes.add(code.ordered, Shape { tree, unordered: code.unordered });
     }
-    learn(stats.window(), &stats.cells(), &shapes)
+    let mut values = ValueStats::default();
+    for n in 0..30_000_u64 {
+        let value = if n.is_multiple_of(1000) { "-1" } else { "0" };
+        values.add(n * WINDOW / 500, &"web1".into(), result(), Some(value), 1);
+    }
+    learn(stats.window(), &stats.cells(), &values.cells(), &shapes)
+}
+
+/// The return value of a function that the usual tree calls.
+fn result() -> Slot {
+    let tree = tree(NORMAL[0]);
+    Slot { root: tree.root(), code: tree.code().ordered, function: tree.nodes()[1].function, which: 0 }
 }
 
 /// What a model that has [`learned`] says of a minute in which much is wrong.
@@ -208,6 +220,11 @@ pub(crate) fn verdicts(model: &Path) -> Vec<(String, String, f64)> {
     }
     let mut found = Vec::new();
     detector.judge(&stats.cells(), &mut found);
+    let mut values = ValueStats::default();
+    for (value, trees) in [("0", 300), ("-1", 100), ("-22", 100)] {
+        values.add(1_000_000 * WINDOW, &"web1".into(), result(), Some(value), trees);
+    }
+    detector.judge_values(&values.cells(), &mut found);
     found.into_iter().map(|f| (f.kind.name().to_owned(), f.code, f.evidence)).collect()
 }
 
@@ -242,6 +259,11 @@ fn trees_that_contradict_themselves_are_refused() {
         (|trees| trees.scopes[0].codes.reverse(), "a rate of trees"),
         (|trees| trees.scopes[0].codes[0].share.concentration = f64::INFINITY, "a rate of trees"),
         (|trees| trees.scopes[0].codes[0].failures = u64::MAX, "a rate of trees"),
+        (|trees| trees.values.slots.push(trees.values.slots[0].clone()), "slots of values"),
+        (|trees| trees.values.tempers[1] = f64::NAN, "exponent of values"),
+        (|trees| trees.values.slots[0].total = 1, "known of values"),
+        (|trees| trees.values.slots[0].values.reverse(), "known of values"),
+        (|trees| trees.values.slots[0].others.mean = 0.0, "known of values"),
     ] {
         let ended = write(alter);
         assert_eq!(ended.code, Some(3), "{reason}: {ended:?}");

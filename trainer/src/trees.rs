@@ -21,7 +21,7 @@ use gait_common::ingest::{TreesRead, read_spooled_trees};
 use gait_common::interface::{Interfaces, NEW, NEW_NAME};
 use gait_common::model::{Meta, ModelData};
 use gait_common::spool::trees::{TreeRecord, function};
-use gait_common::tree::{Observed, Shape, Shapes, TreeStats, TreesData, learn};
+use gait_common::tree::{Observed, Shape, Shapes, TreeStats, TreesData, ValueStats, learn};
 
 use crate::calibrate::HeldOut;
 use crate::corpus::{Corpus, Input};
@@ -36,6 +36,8 @@ pub const NO_TREES: &str = "the model knows no call trees: train it with a spool
 pub struct Gathered {
     /// What became of each code, by window.
     pub stats: TreeStats,
+    /// What was seen in arguments and return values, by window. Spans have none.
+    pub values: ValueStats,
     /// What the trees look like, and the names of functions.
     pub shapes: Shapes,
 }
@@ -56,6 +58,7 @@ impl Gathered {
     /// Adds what others gathered.
     pub fn merge(&mut self, other: &Self) {
         self.stats.merge(&other.stats);
+        self.values.merge(&other.values);
         self.shapes.merge(&other.shapes);
     }
 
@@ -65,7 +68,7 @@ impl Gathered {
     /// When there is no tree.
     pub fn learn(&self) -> Result<TreesData> {
         ensure!(!self.stats.is_empty(), "there is no call tree to learn from");
-        Ok(learn(self.stats.window(), &self.stats.cells(), &self.shapes))
+        Ok(learn(self.stats.window(), &self.stats.cells(), &self.values.cells(), &self.shapes))
     }
 }
 
@@ -76,11 +79,12 @@ impl Gathered {
 pub fn gather_spools(paths: &[String], model: &ModelData) -> Result<(Gathered, TreesRead)> {
     let interfaces = Interfaces::new(&model.interfaces, model.naming.clone())?;
     let (mut gathered, mut names, mut scratch) = (Gathered::default(), Shapes::default(), String::new());
-    let Gathered { stats, shapes } = &mut gathered;
+    let Gathered { stats, values, shapes } = &mut gathered;
     let read = read_spooled_trees(paths, &mut names, &mut |record| {
         match record {
             TreeRecord::Tree(code, shape) => shapes.add(code, shape),
             TreeRecord::Cell(cell, _) => stats.add(&cell),
+            TreeRecord::Value(cell) => values.add_cell(&cell),
             TreeRecord::Call(tree) => {
                 let named = interfaces.name_call(&tree.call, &mut scratch);
                 let root = function(tree.root, &mut Shapes::new(0));

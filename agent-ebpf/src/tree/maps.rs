@@ -52,7 +52,7 @@ pub(crate) struct TaskStorage<T: 'static> {
 unsafe impl<T> Sync for TaskStorage<T> {}
 
 impl<T> TaskStorage<T> {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             r#type: core::ptr::null(),
             key: core::ptr::null(),
@@ -62,7 +62,7 @@ impl<T> TaskStorage<T> {
         }
     }
 
-    const fn raw(&'static self) -> *mut c_void {
+    pub(super) const fn raw(&'static self) -> *mut c_void {
         core::ptr::from_ref(self).cast_mut().cast()
     }
 }

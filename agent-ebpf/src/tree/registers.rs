@@ -6,7 +6,7 @@
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 use aya_ebpf::{EbpfContext, bindings::pt_regs};
-use gait_common::wire::tree::point::{CONSTANT, NO_REGISTER, Place, REGISTER};
+use gait_common::wire::tree::point::{CONSTANT, MEMORY, NO_REGISTER, Place, REGISTER};
 
 /// Bytes that a return takes off the stack.
 #[cfg(bpf_target_arch = "x86_64")]
@@ -86,6 +86,13 @@ fn user_word(address: u64) -> u64 {
 /// No `Option` here and below: the verifier takes offence at the value that none of them does not have.
 #[inline(always)]
 pub(crate) fn argument(ctx: &impl EbpfContext, place: &Place) -> u64 {
+    let found = locate(ctx, place);
+    if place.kind == MEMORY { user_word(found) } else { found }
+}
+
+/// The value of an argument, or its address if it is in memory.
+#[inline(always)]
+pub(crate) fn locate(ctx: &impl EbpfContext, place: &Place) -> u64 {
     let displacement = place.displacement as u64;
     if place.kind == CONSTANT {
         return displacement;
@@ -98,7 +105,7 @@ pub(crate) fn argument(ctx: &impl EbpfContext, place: &Place) -> u64 {
     if place.index != NO_REGISTER {
         address = address.wrapping_add(register(ctx, place.index) << (place.scale & 3));
     }
-    user_word(address)
+    address
 }
 
 /// A register by its offset.

@@ -17,9 +17,9 @@ const FIXED_BYTES: u64 = (HEADER_BYTES + MAX_NODES + 1) as u64;
 /// A code that nobody counted yet.
 static NOTHING: Statistics = Statistics { calls: 0, failures: 0, sum_ns: 0, buckets: [0; 64] };
 
-/// Counts the thread's tree, which has just ended.
+/// Counts the thread's tree, which has just ended; says whether there was room for it.
 #[inline(always)]
-pub(super) fn count_tree(thread: *mut Thread) {
+pub(super) fn count_tree(thread: *mut Thread) -> bool {
     count(counter::TREES);
     // SAFETY: the value belongs to this thread; the kernel frees it no sooner than the program has ended.
     let header = unsafe { &(*thread).fold.header };
@@ -36,14 +36,14 @@ pub(super) fn count_tree(thread: *mut Thread) {
             if !send(thread) {
                 let _ = TREE_STATS.remove(key);
                 count(counter::RING_FULL);
-                return;
+                return false;
             }
         }
         known = TREE_STATS.get_ptr_mut(key);
     }
     let Some(statistics) = known else {
         count(counter::CODES_FULL);
-        return;
+        return false;
     };
     count(counter::COUNTED);
     // SAFETY: the value is this CPU's; the bucket is below their number.
@@ -58,6 +58,7 @@ pub(super) fn count_tree(thread: *mut Thread) {
             atomic::add32((&raw mut (*statistics).buckets).cast::<u32>().add(at), 1);
         }
     }
+    true
 }
 
 /// Hands the nodes of the thread's tree to the ring.

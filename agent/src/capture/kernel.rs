@@ -60,6 +60,12 @@ unsafe impl Plain for tree::Key {}
 // SAFETY: as above.
 unsafe impl Plain for tree::Statistics {}
 // SAFETY: as above.
+unsafe impl Plain for tree::point::Takes {}
+// SAFETY: as above.
+unsafe impl Plain for tree::value::ValueKey {}
+// SAFETY: as above.
+unsafe impl Plain for tree::value::ValueCount {}
+// SAFETY: as above.
 unsafe impl<const BYTES: usize> Plain for [u8; BYTES] {}
 
 // SAFETY: by `Plain`.
@@ -295,9 +301,11 @@ fn create(object: &[u8], options: &Options, form: Form) -> Result<Ebpf, CaptureE
         .override_global("RING_HALF", &ring_half, true)
         .override_global("AYA_LOG_LEVEL", &log_level, false);
     let (trees, thread_end) = (flag(options.trees.is_some()), flag(form.thread_end_hook));
+    let values = flag(options.trees.as_ref().is_some_and(|trees| trees.values));
     let max_threads = u64::from(options.trees.as_ref().map_or(0, |trees| trees.max_threads));
     loader
         .override_global("TREES", &trees, true)
+        .override_global("VALUES", &values, true)
         .override_global("MAX_THREADS", &max_threads, true)
         .override_global("THREAD_END_HOOK", &thread_end, true);
     // Without trees their maps stay as small as maps can be.
@@ -311,6 +319,9 @@ fn create(object: &[u8], options: &Options, form: Form) -> Result<Ebpf, CaptureE
             .map_max_entries("DEFERRED", MAX_DEFERRED)
             .map_max_entries("NAMED", MAX_NAMES)
             .map_max_entries("TREE_RING", trees.ring_bytes);
+    }
+    if let Some(trees) = options.trees.as_ref().filter(|trees| trees.values) {
+        loader.map_max_entries("TAKES", trees.max_points).map_max_entries("TREE_VALUES", trees.max_values);
     }
     let used = cpus()?;
     for (number, name) in RING_NAMES.iter().enumerate() {

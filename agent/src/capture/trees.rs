@@ -11,12 +11,14 @@ mod counters;
 pub(super) mod multi;
 mod statistics;
 mod sys;
+mod values;
 
 use std::time::{Duration, Instant};
 
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData, PerCpuArray, RingBuf};
 use gait_common::wire::exchange::{HEAD_BYTES, RECORD_BYTES, Record};
+use gait_common::wire::tree::value::ValueKey;
 use gait_common::wire::tree::{KIND_NAME, Key, Name, NewTree, Statistics};
 
 use super::exchange::Clock;
@@ -33,6 +35,7 @@ pub(super) use attach::PointProgram;
 use attach::{Attachments, Breaker};
 use counters::Raw;
 use statistics::Table;
+use values::Values;
 
 /// How many trees are followed, and with how much memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +46,11 @@ pub struct TreeOptions {
     pub max_threads: u32,
     /// Codes known at a time; each takes 300 bytes of kernel memory per CPU.
     pub max_codes: u32,
+    /// Different values counted by themselves between two readings, of all functions together; 130 bytes of kernel memory
+    /// each while they are counted.
+    pub max_values: u32,
+    /// Whether arguments or return values are taken at all.
+    pub values: bool,
     /// Size of the ring for new trees: a power of two, at least 64 KiB.
     pub ring_bytes: u32,
     /// Times a second that one function's points may be reached; beyond it the function is detached for a while.
@@ -57,6 +65,8 @@ impl Default for TreeOptions {
             max_points: 16_384,
             max_threads: 10_000,
             max_codes: 20_000,
+            max_values: 16_384,
+            values: false,
             ring_bytes: 1 << 20,
             max_rate: 100_000,
             pause: Duration::from_secs(60),
@@ -75,6 +85,7 @@ impl TreeOptions {
             ("max_points", self.max_points),
             ("max_threads", self.max_threads),
             ("max_codes", self.max_codes),
+            ("max_values", self.max_values),
         ];
         match bounds.into_iter().find(|(_, bound)| *bound == 0) {
             Some((name, _)) => Err(CaptureError::Option { name, reason: "must be at least 1".to_owned() }),
@@ -107,6 +118,13 @@ pub enum TreeEvent<'a> {
         /// What was counted since then.
         counts: &'a Statistics,
     },
+    /// In how many trees of a code a value was seen since this was last said. Told after the codes' counts.
+    Value {
+        /// The code and the value.
+        key: &'a ValueKey,
+        /// In how many trees.
+        trees: u64,
+    },
 }
 
 /// The tree coder, attached to what the plan wants.
@@ -115,6 +133,7 @@ pub(super) struct Trees {
     breaker: Breaker,
     ring: RingBuf<MapData>,
     table: Table,
+    values: Option<Values>,
     deferred: HashMap<MapData, u32, Wire<Slot>>,
     counters: PerCpuArray<MapData, Raw>,
     malformed: usize,
@@ -143,6 +162,10 @@ impl Trees {
             breaker: Breaker::new(options.max_rate, options.pause),
             ring: kernel::take_map(ebpf, "TREE_RING")?,
             table: Table::new(kernel::take_map(ebpf, "TREE_STATS")?, cpus),
+            values: options
+                .values
+                .then(|| kernel::take_map(ebpf, "TREE_VALUES").map(Values::new))
+                .transpose()?,
             deferred: kernel::take_map(ebpf, "DEFERRED")?,
             counters: kernel::take_map(ebpf, "TREE_COUNTERS")?,
             malformed: 0,
@@ -188,7 +211,11 @@ impl Trees {
 
     /// Hands over how often each code ran since the last call.
     pub(super) fn counts(&mut self, each: &mut dyn FnMut(TreeEvent<'_>)) -> Result<(), CaptureError> {
-        self.table.read(&mut |key, counts| each(TreeEvent::Counts { key, counts }))
+        self.table.read(&mut |key, counts| each(TreeEvent::Counts { key, counts }))?;
+        match &mut self.values {
+            Some(values) => values.take(&mut |key, trees| each(TreeEvent::Value { key, trees })),
+            None => Ok(()),
+        }
     }
 
     /// Takes records that have waited too long for a tree to end out of the kernel; all of them if `all`.

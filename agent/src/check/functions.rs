@@ -11,6 +11,8 @@ use crate::functions::{Plan, Selection};
 
 /// Functions that cannot be followed are named up to this many of a file.
 const NAMED: usize = 3;
+/// Values that are listed of a file.
+const VALUES: usize = 20;
 
 /// What became of the targets.
 #[derive(Debug)]
@@ -30,6 +32,10 @@ struct Found {
     /// What is attached to, in words.
     how: String,
     return_instructions: bool,
+    /// Every function is held to the rule of success, those that return nothing included.
+    success_of_all: bool,
+    /// There is such a rule.
+    rule: bool,
 }
 
 /// Looks at the host once. `None` when the configuration follows no functions.
@@ -51,6 +57,8 @@ pub(super) fn look(config: &Config) -> Option<Functions> {
             (None, false) => "functions, their returns by the kernel's return probe".to_owned(),
         },
         return_instructions: report.target.usdt().is_none() && report.unwinds,
+        success_of_all: report.target.success_of_all(),
+        rule: report.target.has_success(),
     });
     let found = found.collect();
     Some(Functions { found, cost: capture::probe_cost().map_err(|error| error.to_string()) })
@@ -66,7 +74,11 @@ impl Functions {
     }
 
     pub(super) fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.found.iter().map(Found::line).collect();
+        let mut lines = Vec::new();
+        for found in &self.found {
+            lines.push(found.line());
+            lines.extend(found.details());
+        }
         lines.push(match &self.cost {
             Ok(cost) => format!(
                 "cost of a call {:.1} us for its probes, measured here on a function of the agent; half as much again \
@@ -121,8 +133,45 @@ impl Found {
         line
     }
 
+    /// What is taken of the calls, and what may not be meant so.
+    fn details(&self) -> Vec<String> {
+        let Selection { followed, values, values_refused, ruled, trouble, .. } = &self.selection;
+        if trouble.is_some() {
+            return Vec::new();
+        }
+        let mut lines: Vec<String> = (values.iter().take(VALUES))
+            .map(|(function, value)| format!("values         {function}: {value}"))
+            .collect();
+        if values.len() > VALUES {
+            lines.push(format!("values         and {} more", values.len() - VALUES));
+        }
+        if followed.len() > 1 && self.success_of_all {
+            lines.push(format!(
+                "success        CAUTION: the rule holds for all {} functions; those that return nothing (void) fail by \
+                 chance: name by success_functions whom it is for",
+                followed.len()
+            ));
+        } else if *ruled > 0 {
+            lines.push(format!("success        the rule holds for {ruled} of {} functions", followed.len()));
+        } else if self.ruled_none() {
+            lines.push(
+                "success        CAUTION: success_functions matches no function that is followed".to_owned(),
+            );
+        }
+        lines.extend(
+            values_refused.iter().take(NAMED).map(|reason| format!("values         CAUTION: {reason}")),
+        );
+        lines
+    }
+
+    /// Whether there is a rule of success and no function that it is for.
+    fn ruled_none(&self) -> bool {
+        self.rule && self.selection.ruled == 0 && !self.selection.followed.is_empty()
+    }
+
     fn json(&self) -> Value {
-        let Selection { followed, refused, beyond, trouble, .. } = &self.selection;
+        let Selection { followed, refused, beyond, trouble, values, values_refused, ruled, .. } =
+            &self.selection;
         json!({
             "target": self.target,
             "file": self.file,
@@ -130,6 +179,14 @@ impl Found {
             "points": self.points,
             "return_instructions": self.return_instructions,
             "beyond": beyond,
+            "ruled": ruled,
+            "values": values.iter().map(|(function, value)| json!({
+                "function": function,
+                "of": value.which.to_string(),
+                "type": value.form.to_string(),
+                "hash": value.hash,
+            })).collect::<Vec<_>>(),
+            "values_refused": values_refused,
             "refused": refused.iter().map(|(name, reason)| json!({
                 "function": name, "reason": reason.to_string(),
             })).collect::<Vec<_>>(),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::functions::pattern::Pattern;
 use crate::functions::spec::{Rule, Type};
 use crate::functions::usdt::Pair;
+use crate::functions::values::Value;
 
 /// Functions of one program or library. There may be several, each a `[[functions]]` of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,11 @@ pub struct Functions {
     pub returns: Option<Type>,
     /// Which return values are successes: `ret >= 0`, `ret == 0`, `ret != 0` or the like.
     pub success: Option<Rule>,
+    /// Which of the functions the rule is for, by globs; empty for all. Functions that return nothing (`void`) leave
+    /// anything in the register, and would fail by chance.
+    pub success_functions: Vec<Pattern>,
+    /// Arguments and return values that are counted with the trees.
+    pub values: Vec<Value>,
     /// Functions followed, at most. Those beyond it, in order of their names, are left out, and counted.
     pub max_functions: usize,
 }
@@ -39,6 +45,8 @@ impl Default for Functions {
             usdt: None,
             returns: None,
             success: None,
+            success_functions: Vec::new(),
+            values: Vec::new(),
             max_functions: 512,
         }
     }

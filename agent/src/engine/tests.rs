@@ -224,7 +224,7 @@ fn model_with_trees(normal: &Tree) -> ModelData {
     }
     ModelData {
         interfaces: vec!["~new".to_owned(), "GET /a".to_owned()],
-        trees: Some(gait_common::tree::learn(stats.window(), &stats.cells(), &shapes)),
+        trees: Some(gait_common::tree::learn(stats.window(), &stats.cells(), &[], &shapes)),
         ..ModelData::default()
     }
 }
@@ -236,7 +236,7 @@ fn a_tree_that_nobody_saw_before_is_reported_with_its_interface() {
     let (normal, strange) = (tree("0handle 1find 1send"), tree("0handle 1find 2retry 1send"));
     let Bench { mut engine, rows: _rows, findings, .. } = bench(Some(model_with_trees(&normal)));
     let (trees_in, trees) = sync_channel(100);
-    engine.follow_trees("web1", None, Some(trees_in));
+    engine.follow_trees("web1", None, Some(trees_in), [0; 32]);
     ["shop:handle", "shop:find", "shop:retry"].iter().for_each(|name| engine.name_function(name));
     let record = tree_record(&strange);
     let tree = NewTree::from_bytes(&record).expect("as the kernel writes it");
@@ -270,7 +270,7 @@ fn a_tree_that_nobody_saw_before_is_reported_with_its_interface() {
     assert_eq!((judged.known, judged.unseen, judged.unscoped), (360, 40, 400));
     let all: Vec<TreeBatch> = trees.try_iter().collect();
     let rows = |wanted| all.iter().filter(|batch| batch.0 == wanted).map(|batch| batch.1.num_rows()).sum();
-    assert_eq!(TreeTable::ALL.map::<_, usize>(rows), [1, 1, 400]);
+    assert_eq!(TreeTable::ALL.map::<_, usize>(rows), [1, 1, 400, 0]);
     assert_eq!(counts.recorded, 402);
 }
 

@@ -10,8 +10,12 @@ use gait_common::call::{Call, Nanos};
 use gait_common::finding::{Tie, TreeFinding};
 use gait_common::model::Model;
 use gait_common::sequence::SECOND;
-use gait_common::spool::trees::{CellRows, TreeCall, TreeCallRows, TreeRows, TreeTable, function_text};
-use gait_common::tree::{Cell, Served, Shape, Shapes, Tally, Tree, TreeCounts as Judged, TreePipeline};
+use gait_common::spool::trees::{
+    CellRows, TreeCall, TreeCallRows, TreeRows, TreeTable, ValueRows, function_text,
+};
+use gait_common::tree::{
+    Cell, Served, Shape, Shapes, Slot, Tally, Tree, TreeCounts as Judged, TreePipeline, value_text,
+};
 use gait_common::wire::tree::{Entry, FAILED, OPEN, UNRETURNED};
 use serde::Serialize;
 
@@ -53,6 +57,8 @@ pub struct TreeCounts {
     pub unsettled: u64,
     /// Calls not counted because there were too many codes at a time.
     pub passed: u64,
+    /// Arguments and return values that the kernel counted, in how many trees.
+    pub values: u64,
     /// Rows handed to the spool.
     pub recorded: u64,
     /// What became of the calls that were judged; absent without a model that knows trees.
@@ -69,6 +75,9 @@ pub(super) struct Trees {
     tree_rows: TreeRows,
     cell_rows: CellRows,
     call_rows: TreeCallRows,
+    value_rows: ValueRows,
+    /// What hides the values that are to be hidden.
+    key: [u8; 32],
     rows_since: Nanos,
     /// When the kernel was last asked what it counted; 0 before the first time.
     asked: Nanos,
@@ -83,6 +92,7 @@ impl Trees {
         model: Option<&Arc<Model>>,
         false_finding_in: Option<Duration>,
         out: Option<SyncSender<TreeBatch>>,
+        key: [u8; 32],
     ) -> Self {
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         Self {
@@ -93,6 +103,8 @@ impl Trees {
             tree_rows: TreeRows::default(),
             cell_rows: CellRows::default(),
             call_rows: TreeCallRows::default(),
+            value_rows: ValueRows::default(),
+            key,
             rows_since: 0,
             asked: 0,
             next: 0,
@@ -145,11 +157,19 @@ impl Trees {
                     tally: Tally::of_kernel(counts, from, now),
                 });
             }
+            TreeEvent::Value { key, trees } => {
+                self.counts.values += trees;
+                let from = if self.asked == 0 { now } else { self.asked };
+                let text = value_text(&key.value, &self.key);
+                let (time, slot) = (u64::midpoint(from, now), Slot::of_kernel(key));
+                self.pipeline.valued(time, &self.source, slot, text.as_deref(), *trees);
+            }
         }
     }
 
     /// Passes over what the kernel counted while points were attached or taken off.
     pub(super) fn pass_over(&mut self, event: &TreeEvent<'_>) {
+        // Values of such trees are passed over with them.
         if let TreeEvent::Counts { counts, .. } = event {
             self.counts.unsettled += counts.calls;
         }
@@ -218,7 +238,7 @@ impl Trees {
             self.next = (ended - ended % window).saturating_add(window + GRACE);
             self.close(ended, out);
         }
-        let rows = self.tree_rows.len() + self.cell_rows.len() + self.call_rows.len();
+        let rows = self.tree_rows.len() + self.cell_rows.len() + self.call_rows.len() + self.value_rows.len();
         if rows == 0 {
             self.rows_since = now;
         } else if rows >= ROWS || now.saturating_sub(self.rows_since) >= ROWS_HELD {
@@ -239,11 +259,12 @@ impl Trees {
 
     fn close(&mut self, ended: Nanos, out: &mut Vec<TreeFinding>) {
         let window = self.pipeline.window();
-        let cells = self.pipeline.advance(ended, out);
+        let (cells, values) = self.pipeline.advance(ended, out);
         if self.out.is_some() {
             // Those of interfaces are in the rows of exchanges, from which training makes them anew.
             let whole = cells.iter().filter(|cell| cell.interface.is_empty());
             whole.for_each(|cell| self.cell_rows.push(cell, window, &self.shapes));
+            values.iter().for_each(|cell| self.value_rows.push(cell, window, &self.shapes));
         }
     }
 
@@ -258,6 +279,9 @@ impl Trees {
         }
         if !self.call_rows.is_empty() {
             batches.push((TreeTable::Calls, self.call_rows.finish()));
+        }
+        if !self.value_rows.is_empty() {
+            batches.push((TreeTable::Values, self.value_rows.finish()));
         }
         for (table, batch) in batches {
             let batch = batch.context("failed to make a batch of the spool's trees")?;

@@ -259,7 +259,11 @@ impl Plan {
                         continue;
                     }
                     let point = match self.points.get(&key) {
-                        Some(point) if point.function == spot.function && point.path == known.wanted.path => {
+                        Some(point)
+                            if point.function == spot.function
+                                && point.values == spot.values
+                                && point.path == known.wanted.path =>
+                        {
                             Arc::clone(point)
                         }
                         _ => Arc::new(Point {
@@ -268,6 +272,7 @@ impl Plan {
                             function: Arc::clone(&spot.function),
                             semaphore: spot.semaphore,
                             places: spot.places.clone(),
+                            values: spot.values.clone(),
                         }),
                     };
                     let same = self.points.get(&key).is_some_and(|old| old.function == point.function);

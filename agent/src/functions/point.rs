@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::spec::Success;
 use super::usdt::Place;
+use super::values::Taken;
 
 /// A file as the kernel tells them apart. A file that is replaced is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,6 +102,8 @@ pub struct Point {
     /// For a USDT probe: where its arguments are when it is reached, in order. Empty for others, whose arguments are
     /// where the calling convention has them.
     pub places: Vec<Place>,
+    /// Values that are taken here.
+    pub values: Vec<Taken>,
 }
 
 /// What a look at the host has changed. Points are to be attached and detached in the order given: exits before

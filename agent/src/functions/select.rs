@@ -9,10 +9,12 @@ use gait_common::wire::tree::function_id;
 use super::elf::{ElfError, Image};
 use super::exits::{self, Exits};
 use super::names;
+use super::pattern::Pattern;
 use super::point::{Function, Kind, Naming};
 use super::symbols::{Functions, Refusal, Symbolized};
 use super::target::{Probes, Target};
 use super::usdt::{self, Pair, Place, Probe};
+use super::values::{MAX_ARGUMENTS, Taken, Value, Which};
 
 /// Places of one USDT probe in one file: the compiler may have copied the function it is in.
 const MAX_PLACES: usize = 64;
@@ -25,6 +27,7 @@ pub(super) struct Spot {
     pub(super) function: Arc<Function>,
     pub(super) semaphore: Option<u64>,
     pub(super) places: Vec<Place>,
+    pub(super) values: Vec<Taken>,
 }
 
 /// What was found in a file for a target.
@@ -36,6 +39,12 @@ pub struct Selection {
     pub followed: Vec<String>,
     /// Functions that match but cannot be followed, with the reasons. Aliases are not among them.
     pub refused: Vec<(String, Refusal)>,
+    /// Values that are taken, each with the function that it is of.
+    pub values: Vec<(String, Taken)>,
+    /// Values that are asked for and cannot be taken, with the reasons.
+    pub values_refused: Vec<String>,
+    /// Functions that are held to the target's rule of success.
+    pub ruled: usize,
     /// Functions that match beyond the target's bound.
     pub beyond: usize,
     /// Why nothing was found, or what is wrong with what was.
@@ -162,13 +171,16 @@ pub fn select(contents: &Contents, target: &Target) -> Selection {
 /// Whether a function is among those that the target names.
 pub(super) fn is_wanted(function: &Symbolized, probes: &Probes) -> bool {
     let Probes::Symbols { include, exclude } = probes else { return false };
-    let plain = names::without_parameters(&function.readable);
-    let any = |patterns: &[super::pattern::Pattern]| {
-        patterns.iter().any(|pattern| {
-            [&function.raw, &function.readable, plain].into_iter().any(|name| pattern.matches(name))
-        })
-    };
-    any(include) && !any(exclude)
+    any_matches(include, function) && !any_matches(exclude, function)
+}
+
+/// All that a function is called.
+fn called(function: &Symbolized) -> [&str; 3] {
+    [&function.raw, &function.readable, names::without_parameters(&function.readable)]
+}
+
+fn any_matches(globs: &[Pattern], function: &Symbolized) -> bool {
+    globs.iter().any(|glob| called(function).into_iter().any(|name| glob.matches(name)))
 }
 
 fn symbols(contents: &Contents, target: &Target) -> Selection {
@@ -186,10 +198,15 @@ fn symbols(contents: &Contents, target: &Target) -> Selection {
     }
     for (name, copies) in wanted {
         let mut spots = Vec::new();
-        let called = Arc::new(named(target, names::qualified(&contents.binary, name), Naming::Fixed));
+        let mut function = named(target, names::qualified(&contents.binary, name), Naming::Fixed);
+        let ruled = target.success_functions.is_empty()
+            || copies.iter().any(|copy| any_matches(&target.success_functions, copy));
+        function.success = target.success.filter(|_| ruled);
+        let called = Arc::new(function);
+        let (values, values_refused) = values(contents, target, name, &copies);
         let mut refused = None;
         for copy in copies {
-            match way(contents, copy, &called) {
+            match way(contents, copy, &called, &values) {
                 Ok(more) => spots.extend(more),
                 Err(refusal) => refused = Some(refusal),
             }
@@ -201,6 +218,9 @@ fn symbols(contents: &Contents, target: &Target) -> Selection {
             _ if !spots.is_empty() => {
                 selection.followed.push(called.name.clone());
                 selection.spots.append(&mut spots);
+                selection.ruled += usize::from(called.success.is_some());
+                selection.values.extend(values.iter().map(|value| (called.name.clone(), *value)));
+                selection.values_refused.extend(values_refused);
             }
             Some(refusal) => selection.refused.push((name.to_owned(), refusal)),
             None => {}
@@ -215,8 +235,39 @@ fn symbols(contents: &Contents, target: &Target) -> Selection {
     selection
 }
 
+/// What is taken of a function's calls, and what is asked for beyond the bound.
+fn values(
+    contents: &Contents,
+    target: &Target,
+    name: &str,
+    copies: &[&Symbolized],
+) -> (Vec<Taken>, Vec<String>) {
+    let (mut values, mut refused): (Vec<Taken>, Vec<String>) = (Vec::new(), Vec::new());
+    let of = |value: &&Value| copies.iter().any(|copy| value.is_of(&called(copy)));
+    for value in target.values.iter().filter(of) {
+        let taken = value.of_call(contents.image.machine);
+        let arguments = values.iter().filter(|other| other.which != Which::Return).count();
+        if values.iter().any(|other| other.which == taken.which) {
+            refused.push(format!("{} of {name} is asked for twice; the first one counts", taken.which));
+        } else if taken.which != Which::Return && arguments >= MAX_ARGUMENTS {
+            refused.push(format!(
+                "{} of {name} is beyond {MAX_ARGUMENTS} arguments of one function",
+                taken.which
+            ));
+        } else {
+            values.push(taken);
+        }
+    }
+    (values, refused)
+}
+
 /// The spots of one copy of a function.
-fn way(contents: &Contents, function: &Symbolized, called: &Arc<Function>) -> Result<Vec<Spot>, Refusal> {
+fn way(
+    contents: &Contents,
+    function: &Symbolized,
+    called: &Arc<Function>,
+    values: &[Taken],
+) -> Result<Vec<Spot>, Refusal> {
     let refusal = function.refusal.clone().filter(|refusal| !matches!(refusal, Refusal::Alias(_)));
     if let Some(refusal) = refusal {
         return Err(refusal);
@@ -228,6 +279,15 @@ fn way(contents: &Contents, function: &Symbolized, called: &Arc<Function>) -> Re
         function: Arc::clone(called),
         semaphore: None,
         places: Vec::new(),
+        values: values
+            .iter()
+            .filter(|value| match kind {
+                Kind::Enter => value.which != Which::Return,
+                Kind::Return | Kind::Exit => value.which == Which::Return,
+                _ => false,
+            })
+            .copied()
+            .collect(),
     };
     let entry = offset(function.address)?;
     let mut spots = Vec::new();
@@ -280,7 +340,19 @@ fn probes(contents: &Contents, target: &Target, pair: &Pair) -> Selection {
             else {
                 return trouble(format!("its probe {}:{name} is outside the file", pair.provider));
             };
-            selection.spots.push(Spot { offset, kind, function: Arc::clone(&function), semaphore, places });
+            let values =
+                if kind == Kind::UsdtEnter { probe_values(target, name, &places) } else { Ok(Vec::new()) };
+            let values = match values {
+                Ok(values) => values,
+                Err(reason) => return trouble(reason),
+            };
+            if selection.values.is_empty() {
+                let of = |name: &Option<String>| name.as_ref().unwrap_or(&function.name).clone();
+                selection.values.extend(values.iter().map(|(name, value)| (of(name), *value)));
+            }
+            let values = values.into_iter().map(|(_, value)| value).collect();
+            let function = Arc::clone(&function);
+            selection.spots.push(Spot { offset, kind, function, semaphore, places, values });
         }
         if first {
             let others = contents.probes.iter().filter(|probe| probe.provider == pair.provider).count();
@@ -294,6 +366,28 @@ fn probes(contents: &Contents, target: &Target, pair: &Pair) -> Selection {
         }
     }
     selection
+}
+
+/// What is taken of a probe's arguments, each with the function that it is of where the probe has many.
+fn probe_values(
+    target: &Target,
+    probe: &str,
+    places: &[Place],
+) -> Result<Vec<(Option<String>, Taken)>, String> {
+    let mut all = Vec::new();
+    for value in &target.values {
+        all.extend(value.of_probe(places).ok_or_else(|| {
+            format!(
+                "its probe {probe} has {} arguments that are understood, and no {}",
+                places.len(),
+                value.of
+            )
+        })?);
+    }
+    match all.len() <= MAX_ARGUMENTS {
+        true => Ok(all),
+        false => Err(format!("more than {MAX_ARGUMENTS} arguments of its probe {probe} are asked for")),
+    }
 }
 
 fn named(target: &Target, name: String, naming: Naming) -> Function {

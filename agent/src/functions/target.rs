@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::pattern::Pattern;
 use super::spec::{Success, Type};
 use super::usdt::Pair;
+use super::values::Value;
 use crate::config::Functions as Configured;
 
 /// Bytes of a process's name that the kernel keeps.
@@ -24,6 +25,10 @@ pub struct Target {
     /// Which places in them.
     pub(super) probes: Probes,
     pub(super) success: Option<Success>,
+    /// Which functions that is for; empty for all.
+    pub(super) success_functions: Vec<Pattern>,
+    /// What is taken of calls.
+    pub(super) values: Vec<Value>,
     pub(super) max_functions: usize,
 }
 
@@ -77,7 +82,11 @@ impl Target {
             Some(pair) => {
                 let symbols =
                     [("include", !config.include.is_empty()), ("exclude", !config.exclude.is_empty())];
-                let values = [("returns", config.returns.is_some()), ("success", config.success.is_some())];
+                let values = [
+                    ("returns", config.returns.is_some()),
+                    ("success", config.success.is_some()),
+                    ("success_functions", !config.success_functions.is_empty()),
+                ];
                 if let Some((key, _)) = symbols.into_iter().find(|(_, given)| *given) {
                     return Err((key, "is about symbols, and this target has `usdt`".to_owned()));
                 }
@@ -93,12 +102,27 @@ impl Target {
         let returns = config.returns.unwrap_or(Type::INT);
         let success = config.success.map(|rule| rule.of(returns)).transpose();
         let success = success.map_err(|error| ("success", error.to_string()))?;
+        if config.success.is_none() && !config.success_functions.is_empty() {
+            return Err((
+                "success_functions",
+                "says for which functions a rule is, and there is no `success`".to_owned(),
+            ));
+        }
+        for (place, value) in config.values.iter().enumerate() {
+            value.check(config.usdt.as_ref().map(|pair| pair.naming)).map_err(|reason| ("values", reason))?;
+            let same = |other: &Value| other.of == value.of && other.functions == value.functions;
+            if config.values[..place].iter().any(same) {
+                return Err(("values", format!("{} of the same functions is there twice", value.of)));
+            }
+        }
         Ok(Self {
             index,
             service: config.service.clone(),
             binary,
             probes,
             success,
+            success_functions: config.success_functions.clone(),
+            values: config.values.clone(),
             max_functions: config.max_functions,
         })
     }
@@ -119,6 +143,16 @@ impl Target {
             Probes::Symbols { .. } => None,
             Probes::Usdt(pair) => Some(pair),
         }
+    }
+
+    /// Whether it has a rule of success.
+    pub fn has_success(&self) -> bool {
+        self.success.is_some()
+    }
+
+    /// Whether it has a rule that all of its functions are held to, those that return nothing included.
+    pub fn success_of_all(&self) -> bool {
+        self.success.is_some() && self.success_functions.is_empty()
     }
 
     /// Whether a process of this name, executable and unit belongs to the service; true when there is none to belong to.

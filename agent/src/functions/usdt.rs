@@ -106,4 +106,7 @@ impl Probe {
 }
 
 #[cfg(test)]
+pub(super) use place::read as places;
+
+#[cfg(test)]
 mod tests;

@@ -42,6 +42,7 @@ pub(super) fn judge(
                 pipeline.shape(Code { ordered, unordered: shape.unordered }, &shape.tree);
             }
             TreeRecord::Cell(cell, _) => pipeline.counted(&cell),
+            TreeRecord::Value(cell) => pipeline.valued_cell(&cell),
             TreeRecord::Call(tree) => {
                 if let Some(root) = function(tree.root, &mut roots) {
                     pipeline.served(&Served {

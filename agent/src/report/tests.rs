@@ -110,6 +110,7 @@ fn tree_finding() -> TreeFinding {
         ],
         more_lines: 3,
         together: None,
+        value: None,
     }
 }
 

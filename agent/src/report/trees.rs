@@ -26,6 +26,8 @@ pub(super) fn title(finding: &TreeFinding) -> String {
         TreeKind::RareTree => "runs a rare call tree more often",
         TreeKind::LatencyShift => "takes longer",
         TreeKind::FailureShift => "fails more often",
+        TreeKind::UnseenValue => "has an argument or result never seen before",
+        TreeKind::RareValue => "has a rare argument or result more often",
     };
     format!("{} at {} {how}", printable(what), printable(&finding.source))
 }

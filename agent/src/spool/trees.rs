@@ -11,17 +11,19 @@ use super::{Counts, Options, Spool};
 
 /// The share of the spool's bytes that each table of trees may have.
 const SHARE: u64 = 8;
+/// How many of those tables there are.
+const TABLES: usize = TreeTable::ALL.len();
 
 impl Options {
     /// These options for the calls and for each table of trees, which share the bytes.
-    pub fn with_trees(self) -> (Self, [Self; 3]) {
+    pub fn with_trees(self) -> (Self, [Self; TABLES]) {
         let tables = TreeTable::ALL.map(|table| Self {
             table: table.directory(),
             max_bytes: self.max_bytes / SHARE,
             max_waiting: self.max_waiting / SHARE as usize,
             ..self.clone()
         });
-        let calls = Self { max_bytes: self.max_bytes - 3 * (self.max_bytes / SHARE), ..self };
+        let calls = Self { max_bytes: self.max_bytes - TABLES as u64 * (self.max_bytes / SHARE), ..self };
         (calls, tables)
     }
 }
@@ -29,7 +31,7 @@ impl Options {
 /// Writes the tables of call trees.
 #[derive(Debug)]
 pub struct TreeSpool {
-    tables: [(TreeTable, Spool); 3],
+    tables: [(TreeTable, Spool); TABLES],
 }
 
 impl TreeSpool {
@@ -37,12 +39,13 @@ impl TreeSpool {
     ///
     /// # Errors
     /// When one cannot be made or read.
-    pub fn open([trees, stats, calls]: [Options; 3]) -> Result<Self> {
+    pub fn open([trees, stats, calls, values]: [Options; TABLES]) -> Result<Self> {
         Ok(Self {
             tables: [
                 (TreeTable::Trees, Spool::open(trees)?),
                 (TreeTable::Stats, Spool::open(stats)?),
                 (TreeTable::Calls, Spool::open(calls)?),
+                (TreeTable::Values, Spool::open(values)?),
             ],
         })
     }

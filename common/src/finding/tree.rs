@@ -48,6 +48,10 @@ pub struct TreeFinding {
     /// Of a latency shift that stands for the whole source: nearly all of its roots are slower at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub together: Option<Together>,
+    /// The argument or return value that the finding is about. Then `now` and `before` hold how often these values were
+    /// seen, and their share of what was seen there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<ValueShift>,
 }
 
 /// How slow a source is as a whole.
@@ -59,6 +63,32 @@ pub struct Together {
     pub of: u32,
     /// How many times as long the middle one takes.
     pub factor: f64,
+}
+
+/// An argument or return value that is another than it used to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ValueShift {
+    /// The function that was called, somewhere in the tree.
+    pub function: String,
+    /// Number of its argument from 1 on, 0 for its return value.
+    pub argument: u8,
+    /// The values, the most frequent first. Strings are quoted; one that begins with `#` is a keyed hash.
+    pub values: Vec<ValueFigures>,
+    /// Values that are not shown.
+    pub more: u32,
+    /// How often anything was seen there in the window.
+    pub total: u64,
+    /// Different values that training saw.
+    pub distinct_before: u64,
+}
+
+/// A value and how often it was seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ValueFigures {
+    /// The value.
+    pub value: String,
+    /// In how many trees, since the evidence began.
+    pub calls: u64,
 }
 
 /// How a tree was tied to the request that it served, the least sure way first.

@@ -2,7 +2,7 @@
 
 use crate::container::{self, ContainerError, Form};
 use crate::detect::{CalibrationData, Part, SimilarityData, Tail};
-use crate::tree::TreesData;
+use crate::tree::{TreesData, ValuesData};
 
 use super::ModelData;
 
@@ -14,7 +14,8 @@ pub const VERSION: u32 = FORM.version();
 pub const MAX_SIZE: u64 = 256 << 20;
 
 /// Version 2 came with the groups of callers, and with two more kinds of evidence; version 3 with call trees and with
-/// intervals of similarity; version 4 with what is known of alerts, and with the paces of call trees.
+/// intervals of similarity; version 4 with what is known of alerts, and with the paces of call trees and
+/// the values of their arguments.
 const FORM: Form = Form {
     what: "model",
     magic: MAGIC,
@@ -33,8 +34,9 @@ const FORM: Form = Form {
         "similarity",
         "triage",
         "paces",
+        "values",
     ],
-    sections_of: &[8, 9, 11, 13],
+    sections_of: &[8, 9, 11, 14],
 };
 /// Kinds of evidence that version 1 knows.
 const PARTS_OF_1: usize = 9;
@@ -45,6 +47,7 @@ const PARTS_OF_1: usize = 9;
 /// When the model is larger than a file may be.
 pub fn write(data: &ModelData) -> Result<Vec<u8>, ContainerError> {
     let paces = data.trees.as_ref().map(|trees| trees.paces.as_slice()).unwrap_or_default();
+    let values = data.trees.as_ref().map(|trees| &trees.values);
     FORM.write(&[
         FORM.encode(&data.meta, 0)?,
         FORM.encode(&data.naming, 1)?,
@@ -59,6 +62,7 @@ pub fn write(data: &ModelData) -> Result<Vec<u8>, ContainerError> {
         FORM.encode(&data.similarity, 10)?,
         FORM.encode(&data.triage, 11)?,
         FORM.encode(&paces, 12)?,
+        FORM.encode(&values, 13)?,
     ])
 }
 
@@ -72,8 +76,10 @@ pub fn read(bytes: &[u8]) -> Result<ModelData, ContainerError> {
     let has_groups = bodies.len() > 8;
     let mut trees: Option<TreesData> = bodies.get(9).map_or(Ok(None), |body| FORM.decode(body, 9))?;
     let paces = bodies.get(12).map_or(Ok(Vec::new()), |body| FORM.decode(body, 12))?;
+    let values: Option<ValuesData> = bodies.get(13).map_or(Ok(None), |body| FORM.decode(body, 13))?;
     if let Some(trees) = &mut trees {
         trees.paces = paces;
+        trees.values = values.unwrap_or_default();
     }
     if !has_groups && calibration.tails.len() == PARTS_OF_1 {
         // What version 1 did not know adds nothing.

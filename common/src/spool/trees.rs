@@ -39,6 +39,19 @@
 //! | `duration_ns` | int64 | how long the root took; 0 when it never returned |
 //! | `failed` | bool | whether it failed |
 //! | `tie` | text | how it was tied to the request: `thread` (exact), `sender` (nearly always right), `none` |
+//!
+//! `tree_values`: in how many trees of a code, in a window of time, an argument or return value was seen that the
+//! configuration names. Rows of one window, code, argument and value add up.
+//!
+//! | column | type | holds |
+//! |---|---|---|
+//! | `start` | timestamp, µs, UTC | when the window began |
+//! | `window_us` | int64 | its length |
+//! | `source`, `root`, `code` | text | where, the function at the root, the tree's code |
+//! | `function` | text | the function that was called |
+//! | `argument` | int32 | the number of its argument from 1 on, 0 for its return value |
+//! | `value` | text | the value: a number, a string in quotes, `null`, `#` and a keyed hash; `*` for those beyond a bound |
+//! | `trees` | int64 | in how many trees it was seen |
 
 mod rows;
 mod view;
@@ -47,7 +60,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-pub use rows::{CellRows, TreeCallRows, TreeRows};
+pub use rows::{CellRows, TreeCallRows, TreeRows, ValueRows};
 pub use view::{TreeRecord, function, read_trees};
 
 use super::{ZONE, column};
@@ -64,11 +77,13 @@ pub enum TreeTable {
     Stats,
     /// Trees within exchanges.
     Calls,
+    /// Arguments and return values.
+    Values,
 }
 
 impl TreeTable {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Trees, Self::Stats, Self::Calls];
+    pub const ALL: [Self; 4] = [Self::Trees, Self::Stats, Self::Calls, Self::Values];
 
     /// Its directory, below that of the spool.
     pub fn directory(self) -> &'static str {
@@ -76,6 +91,7 @@ impl TreeTable {
             Self::Trees => "trees",
             Self::Stats => "tree_stats",
             Self::Calls => "tree_calls",
+            Self::Values => "tree_values",
         }
     }
 
@@ -122,9 +138,23 @@ impl TreeTable {
                 field("failed", DataType::Boolean),
                 text("tie"),
             ],
+            Self::Values => vec![
+                time(column::START),
+                number("window_us"),
+                text("source"),
+                text("root"),
+                text("code"),
+                text("function"),
+                field("argument", DataType::Int32),
+                text("value"),
+                number("trees"),
+            ],
         }))
     }
 }
+
+/// How values beyond a bound stand in the spool.
+const OTHERS: &str = "*";
 
 /// How a function stands in the spool.
 pub fn function_text(id: FunctionId, names: &Shapes) -> String {

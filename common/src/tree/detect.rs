@@ -9,9 +9,13 @@
 //! A code that training did not see is not always a tree that it did not see. One that makes the calls of a known tree
 //! in another order counts as that tree. One that was cut off, and is a known tree but for calls that are missing, is
 //! counted as such and never reported. What a finding says is made in `explain`; that a whole source is slow, in `together`.
+//!
+//! Values have windows, tests and limits of the same kind, `values`: whatever a slot shows that training did not list, and
+//! a rare value that comes more often.
 
 mod explain;
 mod together;
+mod values;
 mod window;
 
 use std::sync::Arc;
@@ -73,6 +77,10 @@ pub struct TreeCounts {
     pub unseen: u64,
     /// Tests that were not made because too many were under way.
     pub passed: u64,
+    /// Values of arguments and return values.
+    pub values: u64,
+    /// Those of slots that training did not see.
+    pub values_unscoped: u64,
     /// Findings.
     pub findings: u64,
 }
@@ -116,7 +124,7 @@ enum Resolved {
 struct Test {
     source: u32,
     scope: u32,
-    /// The place of the code, or the novelty.
+    /// The place of the code, or the novelty; of values, the scope is a slot, and this the place of the value.
     what: u32,
     kind: TreeKind,
 }
@@ -145,6 +153,9 @@ pub struct TreeDetector {
     resolved: FxHashMap<(usize, u64), Resolved>,
     reported: FxHashSet<(usize, u64)>,
     speeds: together::Speeds,
+    reported_values: values::Reported,
+    /// New values of a source and slot since their evidence began.
+    pending_values: FxHashMap<(u32, u32), values::Pending>,
     counts: TreeCounts,
 }
 
@@ -160,6 +171,8 @@ impl TreeDetector {
             resolved: FxHashMap::default(),
             reported: FxHashSet::default(),
             speeds: together::Speeds::default(),
+            reported_values: FxHashSet::default(),
+            pending_values: FxHashMap::default(),
             counts: TreeCounts::default(),
         }
     }
@@ -236,7 +249,7 @@ impl TreeDetector {
             return None;
         }
         let sum = state.watch.add(ln_e);
-        let limit = (self.limits.run * TreeKind::ALL.len() as f64 * self.trees.tests(test.kind) as f64).ln();
+        let limit = (self.limits.run * self.trees.kinds() as f64 * self.trees.tests(test.kind) as f64).ln();
         if sum <= 0.0 && ln_e <= 0.0 {
             self.states.remove(&test);
             return None;

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Chain;
 use std::slice;
 
+use super::known::learn_values;
 use super::model::{LEVELS, calls};
 use super::pace::Moments;
 use super::{
-    Cell, CodeData, Durations, FunctionId, Novelty, Pace, Rate, ScopeData, Shapes, Sketch, TreeData,
-    TreeKind, TreesData, temper,
+    Cell, CodeData, Durations, FunctionId, Novelty, Pace, Rate, ScopeData, Shapes, Sketch, TREE_TESTS,
+    TreeData, TreeKind, TreesData, ValueCell, ValuesData, temper,
 };
 use crate::call::Nanos;
 use crate::wire::tree::NODE_DEAD;
@@ -32,15 +33,16 @@ type Window = (u64, u64);
 /// Windows of a scope: each with when it was and of which source.
 type Slots<'a> = BTreeMap<(Nanos, &'a str), u64>;
 
-/// Learns from cells (of one window length, in any order, each key once) and what their trees look like.
+/// Learns from cells (of one window length, in any order, each key once), those of the values that were seen, and what
+/// the trees look like.
 #[must_use]
-pub fn learn(window: Nanos, cells: &[Cell], shapes: &Shapes) -> TreesData {
+pub fn learn(window: Nanos, cells: &[Cell], values: &[ValueCell], shapes: &Shapes) -> TreesData {
     let mut scopes_of: BTreeMap<(&str, FunctionId), BTreeMap<u64, Vec<&Cell>>> = BTreeMap::new();
     for cell in cells.iter().filter(|cell| cell.tally.calls > 0 && cell.root != 0) {
         let codes = scopes_of.entry((&cell.interface, cell.root)).or_default();
         codes.entry(cell.code).or_default().push(cell);
     }
-    let mut normal: [Vec<f64>; TreeKind::ALL.len()] = Default::default();
+    let mut normal: [Vec<f64>; TREE_TESTS] = Default::default();
     let learned = scopes_of.iter().map(|(&(interface, root), codes)| {
         let mut slots = Slots::new();
         for cell in codes.values().flatten() {
@@ -60,7 +62,8 @@ pub fn learn(window: Nanos, cells: &[Cell], shapes: &Shapes) -> TreesData {
     let paces: Vec<_> = paces.collect();
     let known: BTreeSet<_> =
         scopes.iter().flat_map(|scope| scope.codes.iter().map(|code| (scope.root, code.code))).collect();
-    let (functions, trees) = store(&known, shapes);
+    let values = learn_values(values);
+    let (functions, trees) = store(&known, &values, shapes);
     let windows: BTreeSet<_> = cells.iter().map(|cell| (cell.window, &*cell.source)).collect();
     TreesData {
         window,
@@ -70,10 +73,16 @@ pub fn learn(window: Nanos, cells: &[Cell], shapes: &Shapes) -> TreesData {
         scopes,
         tempers: normal.each_ref().map(|ln_p| temper(ln_p)),
         paces,
+        values,
     }
 }
 
-fn learn_code(code: u64, cells: &[&Cell], slots: &Slots<'_>, normal: &mut [Vec<f64>; 4]) -> CodeData {
+fn learn_code(
+    code: u64,
+    cells: &[&Cell],
+    slots: &Slots<'_>,
+    normal: &mut [Vec<f64>; TREE_TESTS],
+) -> CodeData {
     let mut whole = super::Tally::default();
     let mut by_slot = BTreeMap::new();
     for cell in cells {
@@ -209,7 +218,7 @@ fn novelty(
 }
 
 /// The p-values of windows by a rate learned from the others.
-fn held_out(windows: &[Window], ln_p: &mut Vec<f64>) {
+pub(super) fn held_out(windows: &[Window], ln_p: &mut Vec<f64>) {
     each_block(windows, |others, held| {
         let rate = Rate::learn(others.copied());
         ln_p.extend(held.iter().map(|&(k, n)| rate.ln_tail(k, n)));
@@ -228,11 +237,16 @@ fn each_block<T>(windows: &[T], mut judge: impl FnMut(Chain<slice::Iter<'_, T>, 
 }
 
 /// Functions and trees as they are stored.
-fn store(known: &BTreeSet<(FunctionId, u64)>, shapes: &Shapes) -> (Vec<(FunctionId, String)>, Vec<TreeData>) {
+fn store(
+    known: &BTreeSet<(FunctionId, u64)>,
+    values: &ValuesData,
+    shapes: &Shapes,
+) -> (Vec<(FunctionId, String)>, Vec<TreeData>) {
     let with_shape = || known.iter().filter_map(|&(root, code)| Some((code, shapes.get(root, code)?)));
     let roots = known.iter().map(|&(root, _)| root);
     let called = with_shape().flat_map(|(_, shape)| shape.tree.nodes().iter().map(|node| node.function));
-    let ids: BTreeSet<FunctionId> = roots.chain(called).collect();
+    let slots = values.slots.iter().flat_map(|slot| [slot.root, slot.function]);
+    let ids: BTreeSet<FunctionId> = roots.chain(called).chain(slots).collect();
     let functions: Vec<_> =
         ids.iter().map(|&id| (id, shapes.name_of(id).unwrap_or_default().to_owned())).collect();
     let number = |id| functions.binary_search_by_key(&id, |&(id, _)| id).unwrap_or_default() as u32;

@@ -10,7 +10,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 use super::pace::Moments;
-use super::{BUCKETS, FunctionId, MAX_NODES, Node, Pace, Rate, Shape, Sketch, Tree, bucket, greatest};
+use super::{
+    BUCKETS, FunctionId, MAX_NODES, Node, Pace, Rate, Shape, Sketch, Tree, ValuesData, bucket, greatest,
+};
 use crate::call::Nanos;
 use crate::wire::tree::{NODE_DEAD, function_id};
 
@@ -48,11 +50,25 @@ pub enum TreeKind {
     LatencyShift,
     /// A tree fails more often.
     FailureShift,
+    /// An argument or return value is one that training did not see.
+    UnseenValue,
+    /// A rare argument or return value is seen more often.
+    RareValue,
 }
+
+/// How many of [`TreeKind::ALL`], the first, are about the trees themselves.
+pub const TREE_TESTS: usize = 4;
 
 impl TreeKind {
     /// All kinds, in order.
-    pub const ALL: [Self; 4] = [Self::UnseenTree, Self::RareTree, Self::LatencyShift, Self::FailureShift];
+    pub const ALL: [Self; 6] = [
+        Self::UnseenTree,
+        Self::RareTree,
+        Self::LatencyShift,
+        Self::FailureShift,
+        Self::UnseenValue,
+        Self::RareValue,
+    ];
 
     /// Its stable name in findings, e.g. `unseen_tree`.
     pub fn name(self) -> &'static str {
@@ -61,7 +77,14 @@ impl TreeKind {
             Self::RareTree => "rare_tree",
             Self::LatencyShift => "latency_shift",
             Self::FailureShift => "failure_shift",
+            Self::UnseenValue => "unseen_value",
+            Self::RareValue => "rare_value",
         }
+    }
+
+    /// Whether it is about values, and not about the trees that they were seen in.
+    pub fn is_of_values(self) -> bool {
+        self as usize >= TREE_TESTS
     }
 }
 
@@ -81,13 +104,17 @@ pub struct TreesData {
     pub trees: Vec<TreeData>,
     /// What is normal, by interface and root.
     pub scopes: Vec<ScopeData>,
-    /// For each of [`TreeKind::ALL`] the exponent that makes of a p-value what it is worth ([`super::temper`]).
-    pub tempers: [f64; TreeKind::ALL.len()],
+    /// For each of the first [`TREE_TESTS`] of [`TreeKind::ALL`] the exponent that makes of a p-value what it is worth
+    /// ([`super::temper`]).
+    pub tempers: [f64; TREE_TESTS],
     /// How fast each of the scopes is, whatever its trees: its durations relative to what their codes took on average. In the
     /// order of the scopes; `None` where it has too few calls to say or one code only, whose own pace says it. Empty in
     /// models before version 4: a section of its own ([`crate::model::file`]).
     #[serde(skip)]
     pub paces: Vec<Option<Pace>>,
+    /// What is known of arguments and return values. Empty in models before version 4: a section of its own.
+    #[serde(skip)]
+    pub values: ValuesData,
 }
 
 /// A tree as it is stored.
@@ -231,6 +258,8 @@ impl Trees {
         }
         let mut scopes: FxHashMap<_, FxHashMap<_, _>> = FxHashMap::default();
         let (mut details, mut tests) = (Vec::with_capacity(data.scopes.len()), [0; TreeKind::ALL.len()]);
+        data.values.check()?;
+        tests[TREE_TESTS..].copy_from_slice(&data.values.tests());
         for (place, scope) in data.scopes.iter().enumerate() {
             if !scope.is_sound() {
                 return Err("a rate of trees contradicts itself");
@@ -256,6 +285,11 @@ impl Trees {
         &self.data
     }
 
+    /// How many kinds of tests there are: those of values only where some are known.
+    pub fn kinds(&self) -> usize {
+        if self.data.values.slots.is_empty() { TREE_TESTS } else { TreeKind::ALL.len() }
+    }
+
     /// How many tests of a kind there are.
     pub fn tests(&self, kind: TreeKind) -> usize {
         self.tests[kind as usize]
@@ -263,7 +297,8 @@ impl Trees {
 
     /// The exponent of a kind's p-values.
     pub fn temper(&self, kind: TreeKind) -> f64 {
-        self.data.tempers[kind as usize]
+        let all = self.data.tempers.iter().chain(&self.data.values.tempers);
+        all.copied().nth(kind as usize).unwrap_or(1.0)
     }
 
     /// The place of a scope.

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Cell, Code, FALSE_FINDING_IN, FunctionId, Limits, MAX_CELLS, Observed, Tree, TreeCounts, TreeDetector,
-    TreeStats, WINDOW,
+    Cell, Code, FALSE_FINDING_IN, FunctionId, Limits, MAX_CELLS, MAX_VALUES, Observed, Slot, Tree,
+    TreeCounts, TreeDetector, TreeStats, ValueCell, ValueStats, WINDOW,
 };
 use crate::call::{Call, Nanos};
 use crate::finding::{Tie, TreeFinding};
@@ -38,6 +38,7 @@ pub struct Served<'a> {
 #[derive(Debug)]
 pub struct TreePipeline {
     stats: TreeStats,
+    values: ValueStats,
     judge: Option<(Arc<Model>, TreeDetector)>,
     scratch: String,
     /// The least sure tie of each window and interface.
@@ -56,6 +57,7 @@ impl TreePipeline {
         let window = judge.as_ref().map_or(WINDOW, |(_, detector)| detector.trees().data().window);
         Self {
             stats: TreeStats::new(window, MAX_CELLS),
+            values: ValueStats::new(window, MAX_VALUES),
             judge,
             scratch: String::new(),
             ties: BTreeMap::new(),
@@ -72,9 +74,9 @@ impl TreePipeline {
         self.judge.as_ref().map(|(_, detector)| detector.counts())
     }
 
-    /// Calls that were not counted because there were too many codes.
+    /// Calls and values that were not counted because there were too many codes.
     pub fn passed(&self) -> u64 {
-        self.stats.passed()
+        self.stats.passed().saturating_add(self.values.passed())
     }
 
     /// Takes in a function's name.
@@ -94,6 +96,16 @@ impl TreePipeline {
     /// Takes in how often a code ran, whatever it served.
     pub fn counted(&mut self, cell: &Cell) {
         self.stats.add(cell);
+    }
+
+    /// Takes in a value that was seen in so many trees; `None` for those beyond a bound of the capture.
+    pub fn valued(&mut self, time: Nanos, source: &Arc<str>, slot: Slot, value: Option<&str>, trees: u64) {
+        self.values.add(time, source, slot, value, trees);
+    }
+
+    /// Takes in a cell of values.
+    pub fn valued_cell(&mut self, cell: &ValueCell) {
+        self.values.add_cell(cell);
     }
 
     /// Takes in a tree that ran within a request. Only judging needs it: without a model nothing is kept.
@@ -119,15 +131,16 @@ impl TreePipeline {
         });
     }
 
-    /// Judges the windows that ended by `now`. Their cells are handed over too.
-    pub fn advance(&mut self, now: Nanos, out: &mut Vec<TreeFinding>) -> Vec<Cell> {
-        let cells = self.stats.take_ended(now);
-        if cells.is_empty() {
-            return cells;
+    /// Judges the windows that ended by `now`. Their cells, and those of values, are handed over too.
+    pub fn advance(&mut self, now: Nanos, out: &mut Vec<TreeFinding>) -> (Vec<Cell>, Vec<ValueCell>) {
+        let (cells, values) = (self.stats.take_ended(now), self.values.take_ended(now));
+        if cells.is_empty() && values.is_empty() {
+            return (cells, values);
         }
         if let Some((model, detector)) = &mut self.judge {
             let before = out.len();
             detector.judge(&cells, out);
+            detector.judge_values(&values, out);
             for finding in &mut out[before..] {
                 let interface = model.interfaces.by_name(&finding.interface);
                 finding.tie = self.ties.get(&(finding.window_start, interface)).copied().unwrap_or_default();
@@ -135,6 +148,6 @@ impl TreePipeline {
         }
         let window = self.stats.window();
         self.ties.retain(|&(start, _), _| start.saturating_add(window) > now);
-        cells
+        (cells, values)
     }
 }

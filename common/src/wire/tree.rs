@@ -15,6 +15,7 @@ pub mod point;
 mod record;
 mod resync;
 mod statistics;
+pub mod value;
 
 pub use fold::{Code, DEAD, Fold, INNER, NONE, RETURNED, ROOT};
 pub use hash::{NAME_BYTES, START, function_id, id_of_words, step};

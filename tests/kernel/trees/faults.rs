@@ -97,6 +97,7 @@ impl Shop {
                 shapes.add(tree.header.ordered, Shape { tree: shape, unordered: tree.code().unordered });
             }
             TreeEvent::Name { name, .. } => panic!("{name} was named by nobody"),
+            TreeEvent::Value { key, .. } => panic!("nobody asked for {key:?}"),
             TreeEvent::Counts { key, counts } => {
                 *total += counts.calls;
                 cells.push(Cell {
@@ -151,7 +152,7 @@ fn faults_are_found_and_explained_and_nothing_else_is() -> anyhow::Result<()> {
     for _ in 0..LEARNED {
         cells.extend(shop.next()?);
     }
-    let trees = Arc::new(Trees::new(learn(WINDOW, &cells, &shop.shapes)).expect("sound trees"));
+    let trees = Arc::new(Trees::new(learn(WINDOW, &cells, &[], &shop.shapes)).expect("sound trees"));
     let before = shop.calls;
     let normal = shop.first_finding(&trees, NORMAL)?;
     println!("{NORMAL} normal windows, {} orders", shop.calls - before);

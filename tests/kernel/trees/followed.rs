@@ -14,7 +14,10 @@ use gait_agent::{
     config::Functions,
     functions::Plan,
 };
-use gait_common::wire::tree::{Code, Entry, Fold, Key, NODE_DEAD, RETURNED, Statistics};
+use gait_common::{
+    tree::value_text,
+    wire::tree::{Code, Entry, Fold, Key, NODE_DEAD, RETURNED, Statistics, value::ValueKey},
+};
 
 use crate::support::watch::Watch;
 
@@ -34,6 +37,8 @@ pub(crate) struct Followed {
     pub(crate) names: HashMap<u64, String>,
     pub(crate) known: BTreeMap<Key, Known>,
     pub(crate) counts: BTreeMap<Key, Statistics>,
+    /// In how many trees each value was seen.
+    pub(crate) values: BTreeMap<ValueKey, u64>,
     /// Points attached.
     pub(crate) points: usize,
 }
@@ -61,10 +66,13 @@ impl Followed {
             Ok(plan) => plan,
             Err((_, key, reason)) => bail!("{key}: {reason}"),
         };
+        let values = functions.iter().any(|target| !target.values.is_empty());
+        let trees = TreeOptions { values, ..trees };
         let ports = PortSet::Only(ports.to_vec());
         let watch = Watch::with(Options { ports, trees: Some(trees), ..Options::default() })?;
         let (names, known, counts) = (HashMap::new(), BTreeMap::new(), BTreeMap::new());
-        let mut followed = Self { watch, names, known, counts, points: 0 };
+        let values = BTreeMap::new();
+        let mut followed = Self { watch, names, known, counts, values, points: 0 };
         let change = plan.refresh(Instant::now());
         for point in &change.add {
             followed.names.insert(point.function.id, point.function.name.clone());
@@ -80,7 +88,7 @@ impl Followed {
     /// Takes what has come: exchanges, new trees, names and counts.
     pub(crate) fn drain(&mut self) -> anyhow::Result<()> {
         self.watch.drain();
-        let Self { watch, names, known, counts, .. } = self;
+        let Self { watch, names, known, counts, values, .. } = self;
         let mut take = |event: TreeEvent<'_>| match event {
             TreeEvent::New { tree, .. } => {
                 let key = Key { root: tree.header.root, ordered: tree.header.ordered };
@@ -92,6 +100,7 @@ impl Followed {
                 names.insert(function, name.to_owned());
             }
             TreeEvent::Counts { key, counts: new } => counts.entry(key).or_default().add(new),
+            TreeEvent::Value { key, trees } => *values.entry(*key).or_default() += trees,
         };
         watch.capture.drain_trees(&mut take);
         watch.capture.tree_counts(&mut take)?;
@@ -163,6 +172,18 @@ impl Followed {
                 assert_eq!(fold(&known.nodes), known.code, "{}", self.draw(*key));
             }
         }
+    }
+
+    /// Every value with the number of its trees, as `5 f_find arg1 "x"`, over all codes.
+    pub(crate) fn all_values(&self) -> BTreeMap<String, u64> {
+        let mut all = BTreeMap::new();
+        for (key, trees) in &self.values {
+            let value = value_text(&key.value, &[7; 32]).unwrap_or_else(|| "*".to_owned());
+            let which =
+                if key.value.which == 0 { "ret".to_owned() } else { format!("arg{}", key.value.which) };
+            *all.entry(format!("{} {which} {value}", self.name(key.value.function))).or_default() += trees;
+        }
+        all
     }
 
     /// Trees that ran within a request, by name.

@@ -48,7 +48,7 @@ impl Ticks {
         let mut count = |event: TreeEvent<'_>| match event {
             TreeEvent::Counts { counts, .. } => total.add(counts),
             TreeEvent::New { tree, .. } => shapes.push(tree.nodes().count()),
-            TreeEvent::Name { .. } => {}
+            TreeEvent::Name { .. } | TreeEvent::Value { .. } => {}
         };
         self.watch.capture.drain_trees(&mut count);
         self.watch.capture.tree_counts(&mut count)?;

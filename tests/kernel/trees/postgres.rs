@@ -40,15 +40,15 @@ fn programs() -> anyhow::Result<PathBuf> {
 }
 
 /// A server of our own.
-struct Postgres {
-    programs: PathBuf,
+pub(super) struct Postgres {
+    pub(super) programs: PathBuf,
     directory: tempfile::TempDir,
     port: u16,
     process: Option<Process>,
 }
 
 impl Postgres {
-    fn start() -> anyhow::Result<Self> {
+    pub(super) fn start() -> anyhow::Result<Self> {
         let mut server = Self {
             programs: programs()?,
             directory: tempfile::tempdir_in("/tmp")?,
@@ -77,7 +77,7 @@ impl Postgres {
         Ok(command)
     }
 
-    fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    pub(super) fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
         let outcome = self.command(program, arguments)?.output()?;
         if !outcome.status.success() {
             bail!("{program} failed: {}", String::from_utf8_lossy(&outcome.stderr));

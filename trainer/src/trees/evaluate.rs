@@ -226,8 +226,11 @@ impl Judges {
         let mut by_time = Vec::with_capacity(BLOCKS);
         for block in 0..BLOCKS {
             let held = block * normal.len() / BLOCKS..(block + 1) * normal.len() / BLOCKS;
-            let mut gathered =
-                Gathered { stats: TreeStats::new(window, MAX_CELLS), shapes: rows.shapes.clone() };
+            let mut gathered = Gathered {
+                stats: TreeStats::new(window, MAX_CELLS),
+                shapes: rows.shapes.clone(),
+                ..Gathered::default()
+            };
             for (_, time) in normal.iter().enumerate().filter(|(place, _)| !held.contains(place)) {
                 rows.count(time, None, false, &mut gathered);
             }

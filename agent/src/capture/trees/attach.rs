@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use aya::Ebpf;
 use aya::maps::{Array, MapData, PerCpuArray};
-use gait_common::wire::tree::{MAX_DEPTH, point};
+use gait_common::wire::tree::{MAX_DEPTH, point, value};
 
 use super::sys::{self, Place, Uprobes};
 use crate::capture::CaptureError;
 use crate::capture::kernel::{self, Wire};
 use crate::functions::spec::Success;
 use crate::functions::usdt::At;
-use crate::functions::usdt::Place as UsdtPlace;
+use crate::functions::values::{Form, Taken};
 use crate::functions::{Change, Key, Kind, Naming, Point};
 
 /// The program that runs at every point.
@@ -30,6 +30,8 @@ pub(super) struct Attachments {
     uprobes: Uprobes,
     program: PointProgram,
     points: Array<MapData, Wire<point::Point>>,
+    /// What is taken at points that have values.
+    takes: Array<MapData, Wire<point::Takes>>,
     hits: PerCpuArray<MapData, u64>,
     attached: BTreeMap<Key, Attached>,
     /// Cookies given back.
@@ -98,11 +100,13 @@ impl Attachments {
             reason: error.to_string(),
         })?;
         let points = kernel::take_map(ebpf, "POINTS")?;
+        let takes = kernel::take_map(ebpf, "TAKES")?;
         let hits = kernel::take_map(ebpf, "POINT_HITS")?;
         Ok(Self {
             uprobes,
             program,
             points,
+            takes,
             hits,
             attached: BTreeMap::new(),
             free: Vec::new(),
@@ -164,9 +168,12 @@ impl Attachments {
             None => return Err(format!("more than {} points are attached", self.max_points)),
         };
         let seen = self.reached(cookie);
-        let link = self
-            .points
-            .set(cookie, Wire(self.wire(point)), 0)
+        let mut set = Ok(());
+        if !point.values.is_empty() {
+            set = self.takes.set(cookie, Wire(takes(&point.values)), 0);
+        }
+        let link = set
+            .and_then(|()| self.points.set(cookie, Wire(self.wire(point)), 0))
             .map_err(|error| error.to_string())
             .and_then(|()| self.link(point, cookie));
         match link {
@@ -204,7 +211,7 @@ impl Attachments {
         // Exits are attached first, and a return probe at the place where the function is entered.
         let by_return_probe = self.attached.contains_key(&Key { kind: Kind::Return, ..from.key });
         let mut places = [point::Place::default(); point::PLACES];
-        places.iter_mut().zip(&from.places).for_each(|(to, from)| *to = place(from));
+        places.iter_mut().zip(&from.places).for_each(|(to, from)| *to = place(from.at));
         point::Point {
             function: from.function.id,
             success_low: success.low,
@@ -223,6 +230,7 @@ impl Attachments {
                 Kind::UsdtEnter => point::USDT_ENTER,
                 Kind::UsdtReturn => point::USDT_RETURN,
             },
+            values: from.values.len().min(value::TAKES) as u8,
             max_depth: if by_return_probe { point::RETURN_DEPTH } else { MAX_DEPTH as u8 },
             places,
             ..point::Point::default()
@@ -337,9 +345,34 @@ fn close(links: Vec<OwnedFd>) {
     });
 }
 
-fn place(from: &UsdtPlace) -> point::Place {
+/// What is taken at a point, as the kernel side reads it.
+fn takes(values: &[Taken]) -> point::Takes {
+    let mut takes = point::Takes::default();
+    for (to, from) in takes.takes.iter_mut().zip(values) {
+        let (kind, bytes) = match from.form {
+            Form::Integer(kind) if kind.signed => (value::SIGNED, kind.bytes),
+            Form::Integer(kind) => (value::UNSIGNED, kind.bytes),
+            Form::Text => (value::TEXT, 8),
+        };
+        *to = point::Take {
+            place: place(from.at),
+            function: from.only,
+            which: from.which.number(),
+            kind: kind | if from.hash { value::HASHED } else { 0 },
+            bytes,
+            shift: match from.at {
+                At::Register { shift, .. } => shift,
+                _ => 0,
+            },
+            unused: 0,
+        };
+    }
+    takes
+}
+
+fn place(from: At) -> point::Place {
     let none = point::Place { index: point::NO_REGISTER, ..point::Place::default() };
-    match from.at {
+    match from {
         At::Constant(value) => point::Place { kind: point::CONSTANT, displacement: value, ..none },
         At::Register { register, .. } => point::Place { kind: point::REGISTER, register, ..none },
         At::Memory { base, index, displacement } => {

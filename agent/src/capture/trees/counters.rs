@@ -75,4 +75,10 @@ counters! {
     released = RELEASED,
     /// Ends of calls whose beginning was not seen.
     stray = STRAY,
+    /// Values of trees that were counted, those beyond a bound included.
+    values = VALUES,
+    /// Values not counted because there were too many different ones at a time.
+    values_full = VALUES_FULL,
+    /// Values that could not be read.
+    values_unreadable = VALUES_UNREADABLE,
 }

@@ -11,6 +11,7 @@ use aya_obj::generated::bpf_insn;
 const BPF_PROG_LOAD: u32 = 5;
 const BPF_BTF_LOAD: u32 = 18;
 const BPF_MAP_LOOKUP_BATCH: u32 = 24;
+const BPF_MAP_LOOKUP_AND_DELETE_BATCH: u32 = 25;
 const BPF_LINK_CREATE: u32 = 28;
 const BPF_PERF_EVENT: u32 = 41;
 const BPF_TRACE_UPROBE_MULTI: u32 = 48;
@@ -269,13 +270,20 @@ pub(super) struct Batches {
     values: Vec<u8>,
     key_size: usize,
     value_size: usize,
+    command: u32,
 }
 
 impl Batches {
     /// For a map of these sizes, in bytes; those of all CPUs' values together for a per-CPU map. `count`: entries read at
     /// a time, more than any bucket of the map holds.
     pub(super) fn new(key_size: usize, value_size: usize, count: usize) -> Self {
-        Self { keys: vec![0; key_size * count], values: vec![0; value_size * count], key_size, value_size }
+        let (keys, values) = (vec![0; key_size * count], vec![0; value_size * count]);
+        Self { keys, values, key_size, value_size, command: BPF_MAP_LOOKUP_BATCH }
+    }
+
+    /// As [`new`](Self::new); what is read is taken out of the map.
+    pub(super) fn taking(key_size: usize, value_size: usize, count: usize) -> Self {
+        Self { command: BPF_MAP_LOOKUP_AND_DELETE_BATCH, ..Self::new(key_size, value_size, count) }
     }
 
     /// Hands every entry of the map to `each`, the bytes of its key and of its value.
@@ -297,7 +305,7 @@ impl Batches {
             };
             // SAFETY: keys and values have room for `count` entries of the map's sizes, and all of it lives until the
             // call returns, which writes how many there were.
-            let outcome = unsafe { bpf(BPF_MAP_LOOKUP_BATCH, &raw mut batch) };
+            let outcome = unsafe { bpf(self.command, &raw mut batch) };
             let error = (outcome < 0).then(io::Error::last_os_error);
             // The last batch is told by an error.
             let last = error.as_ref().is_some_and(|error| error.raw_os_error() == Some(libc::ENOENT));

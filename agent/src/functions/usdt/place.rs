@@ -51,7 +51,7 @@ pub enum PlaceError {
 const SHOWN: usize = 40;
 
 /// Reads the places of all arguments of a probe.
-pub(super) fn read(text: &str, machine: Machine) -> Result<Vec<Place>, PlaceError> {
+pub(in crate::functions) fn read(text: &str, machine: Machine) -> Result<Vec<Place>, PlaceError> {
     let mut places = Vec::new();
     let mut rest = text.trim_matches(' ');
     while !rest.is_empty() {

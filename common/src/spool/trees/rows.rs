@@ -9,9 +9,9 @@ use arrow_schema::{ArrowError, DataType, Field};
 
 use super::super::ZONE;
 use super::super::rows::{Texts, int64, numbers, take};
-use super::{TreeCall, TreeTable, function_text};
+use super::{OTHERS, TreeCall, TreeTable, function_text};
 use crate::call::Nanos;
-use crate::tree::{Cell, Shape, Shapes, code_text};
+use crate::tree::{Cell, Shape, Shapes, ValueCell, code_text};
 use crate::wire::tree::NODE_DEAD;
 
 /// Rows of the table `trees`.
@@ -200,6 +200,68 @@ impl TreeCallRows {
             self.tie.finish()?,
         ];
         RecordBatch::try_new(TreeTable::Calls.schema(), columns)
+    }
+}
+
+/// Rows of the table `tree_values`.
+#[derive(Debug, Default)]
+pub struct ValueRows {
+    start: Vec<i64>,
+    window: Vec<i64>,
+    source: Texts,
+    root: Texts,
+    code: Texts,
+    function: Texts,
+    argument: Vec<i32>,
+    value: Texts,
+    trees: Vec<i64>,
+}
+
+impl ValueRows {
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.start.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.start.is_empty()
+    }
+
+    /// Adds a cell of windows of this length (ns): a row for each of its values.
+    pub fn push(&mut self, cell: &ValueCell, window: Nanos, names: &Shapes) {
+        let values = cell.seen.values.iter().map(|(value, &trees)| (&**value, trees));
+        let others = (cell.seen.others > 0).then_some((OTHERS, cell.seen.others));
+        for (value, trees) in values.chain(others) {
+            self.start.push(int64(cell.window / 1000));
+            self.window.push(int64(window / 1000));
+            self.source.push(&cell.source);
+            self.root.push(&function_text(cell.slot.root, names));
+            self.code.push(&code_text(cell.slot.code));
+            self.function.push(&function_text(cell.slot.function, names));
+            self.argument.push(cell.slot.which.into());
+            self.value.push(value);
+            self.trees.push(int64(trees));
+        }
+    }
+
+    /// Takes the rows out as one batch of the schema.
+    ///
+    /// # Errors
+    /// When a column's text is longer than its offsets can say (2 GiB).
+    pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+        let columns: Vec<ArrayRef> = vec![
+            times(&mut self.start),
+            numbers::<Int64Type>(&mut self.window),
+            self.source.finish()?,
+            self.root.finish()?,
+            self.code.finish()?,
+            self.function.finish()?,
+            numbers::<Int32Type>(&mut self.argument),
+            self.value.finish()?,
+            numbers::<Int64Type>(&mut self.trees),
+        ];
+        RecordBatch::try_new(TreeTable::Values.schema(), columns)
     }
 }
 

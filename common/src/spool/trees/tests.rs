@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::spool::BadSpool;
-use crate::tree::{Cell, Node, Shape, Tally, Tree};
+use crate::tree::{Cell, MAX_VALUE_TEXT, Node, Seen, Shape, Slot, Tally, Tree, ValueCell, ValueStats};
 
 fn read(table: TreeTable, batch: &RecordBatch) -> (Vec<TreeRecord<'static>>, Shapes) {
     let (mut names, mut all) = (Shapes::default(), Vec::new());
@@ -15,6 +15,7 @@ fn read(table: TreeTable, batch: &RecordBatch) -> (Vec<TreeRecord<'static>>, Sha
         all.push(match record {
             TreeRecord::Tree(code, shape) => TreeRecord::Tree(code, shape),
             TreeRecord::Cell(cell, window) => TreeRecord::Cell(cell, window),
+            TreeRecord::Value(cell) => TreeRecord::Value(cell),
             TreeRecord::Call(TreeCall { call, code, duration, failed, tie, .. }) => {
                 let call = Call { start: call.start, method: "GET", target: "/", ..Call::default() };
                 TreeRecord::Call(TreeCall { source: "", call, root: "", code, duration, failed, tie })
@@ -78,6 +79,44 @@ proptest! {
         let batch = rows.finish().expect("the schema");
         prop_assert_eq!(read(TreeTable::Calls, &batch).0, [TreeRecord::Call(row)]);
     }
+}
+
+proptest! {
+    #[test]
+    fn values_come_back(seen in vec((0_u64..20, 1_u64..1 << 40), 1..40), others in 0_u64..5, code: u64, which in 0_u8..13) {
+        let mut names = Shapes::default();
+        let slot = Slot { root: names.name("shop:handle"), code, function: names.name("shop:find"), which };
+        let (mut stats, source) = (ValueStats::default(), "web1".into());
+        for (value, trees) in seen {
+            stats.add(60_000_000_000, &source, slot, Some(&format!("\"{value}\"")), trees);
+        }
+        stats.add(60_000_000_000, &source, slot, None, others);
+        let mut rows = ValueRows::default();
+        stats.cells().iter().for_each(|cell| rows.push(cell, stats.window(), &names));
+        let batch = rows.finish().expect("the schema");
+        let (read, read_names) = read(TreeTable::Values, &batch);
+        prop_assert!([slot.root, slot.function].iter().all(|id| read_names.name_of(*id).is_some()));
+        let mut again = ValueStats::default();
+        for record in read {
+            if let TreeRecord::Value(cell) = record {
+                again.add_cell(&cell);
+            }
+        }
+        prop_assert_eq!(again.cells(), stats.cells());
+    }
+}
+
+#[test]
+fn values_that_no_agent_writes_are_passed_over() {
+    let slot = Slot { root: 1, code: 1, function: 2, which: 1 };
+    let mut rows = ValueRows::default();
+    for (value, trees) in [(String::new(), 1), ("x".repeat(MAX_VALUE_TEXT + 1), 1), ("5".to_owned(), 0)] {
+        let seen = Seen { values: [(value.into(), trees)].into(), others: 0 };
+        rows.push(&ValueCell { window: 0, source: "".into(), slot, seen }, 1000, &Shapes::default());
+    }
+    let batch = rows.finish().expect("the schema");
+    let mut none = |_: TreeRecord<'_>| -> Result<(), BadSpool> { unreachable!("no values") };
+    assert_eq!(read_trees(TreeTable::Values, &batch, &mut Shapes::default(), &mut none), Ok(3));
 }
 
 #[test]

@@ -9,10 +9,13 @@ use arrow_array::{
 
 use super::super::view::{boolean, find, nanos, primitive, text};
 use super::super::{BadSpool, column};
-use super::{TreeCall, TreeTable};
+use super::{OTHERS, TreeCall, TreeTable};
 use crate::call::{Call, Nanos};
 use crate::finding::Tie;
-use crate::tree::{Cell, FunctionId, MAX_NODES, Node, Shape, Shapes, Sketch, Tally, Tree};
+use crate::tree::{
+    Cell, FunctionId, MAX_NODES, MAX_VALUE_TEXT, Node, Seen, Shape, Shapes, Sketch, Slot, Tally, Tree,
+    ValueCell,
+};
 use crate::wire::tree::NODE_DEAD;
 
 /// What is read back of the tables.
@@ -24,6 +27,8 @@ pub enum TreeRecord<'a> {
     Cell(Cell, Nanos),
     /// A tree that ran within an exchange.
     Call(TreeCall<'a>),
+    /// What was seen in a slot in a window; one value, or those beyond a bound.
+    Value(ValueCell),
 }
 
 /// Hands over the rows of a batch; `names` gets the functions' names. Rows that no agent writes are passed over; gives
@@ -57,6 +62,10 @@ pub fn read_trees<E: From<BadSpool>>(
         TreeTable::Calls => {
             let view = TreeCalls::new(batch)?;
             (0..batch.num_rows()).try_for_each(|row| hand_over(view.call(row)))?;
+        }
+        TreeTable::Values => {
+            let view = Values::new(batch)?;
+            (0..batch.num_rows()).try_for_each(|row| hand_over(view.value(row, names)))?;
         }
     }
     Ok(refused)
@@ -226,6 +235,49 @@ impl<'a> TreeCalls<'a> {
             failed: self.failed.value(row),
             tie: Tie::of(self.tie.value(row)),
         }))
+    }
+}
+
+struct Values<'a> {
+    start: &'a TimestampMicrosecondArray,
+    source: &'a StringArray,
+    root: &'a StringArray,
+    code: &'a StringArray,
+    function: &'a StringArray,
+    argument: &'a Int32Array,
+    value: &'a StringArray,
+    trees: &'a Int64Array,
+}
+
+impl<'a> Values<'a> {
+    fn new(batch: &'a RecordBatch) -> Result<Self, BadSpool> {
+        Ok(Self {
+            start: primitive::<TimestampMicrosecondType>(batch, column::START)?,
+            source: text(batch, "source")?,
+            root: text(batch, "root")?,
+            code: text(batch, "code")?,
+            function: text(batch, "function")?,
+            argument: primitive::<Int32Type>(batch, "argument")?,
+            value: text(batch, "value")?,
+            trees: primitive::<Int64Type>(batch, "trees")?,
+        })
+    }
+
+    fn value(&self, row: usize, names: &mut Shapes) -> Option<TreeRecord<'static>> {
+        let (value, trees) = (self.value.value(row), u64::try_from(self.trees.value(row)).ok()?);
+        let seen = match value {
+            OTHERS => Seen { others: trees, ..Seen::default() },
+            value => Seen { values: [(value.into(), trees)].into(), ..Seen::default() },
+        };
+        let slot = Slot {
+            root: function(self.root.value(row), names)?,
+            code: code(self.code.value(row))?,
+            function: function(self.function.value(row), names)?,
+            which: u8::try_from(self.argument.value(row)).ok()?,
+        };
+        let (window, source) = (nanos(self.start.value(row)), self.source.value(row).into());
+        let sound = !value.is_empty() && value.len() <= MAX_VALUE_TEXT && trees > 0;
+        sound.then_some(TreeRecord::Value(ValueCell { window, source, slot, seen }))
     }
 }
 

@@ -99,6 +99,7 @@ impl Explain<'_> {
             tree: lines,
             more_lines,
             together: None,
+            value: None,
         }
     }
 
@@ -350,6 +351,8 @@ fn text(case: &Case, now: &TreeFigures, before: Option<&TreeFigures>, near: Opti
             now.calls,
             percent(was.failed)
         ),
+        // Those have words of their own.
+        TreeKind::UnseenValue | TreeKind::RareValue => String::new(),
     }
 }
 
@@ -358,7 +361,7 @@ fn calls_of(figures: &TreeFigures) -> u64 {
     if figures.share > 0.0 { (figures.calls as f64 / figures.share).round() as u64 } else { 0 }
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     match share * 100.0 {
         0.0 => "0 %".to_owned(),
         percent if percent < 0.01 => "< 0.01 %".to_owned(),

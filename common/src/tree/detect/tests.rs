@@ -1,5 +1,7 @@
 //! That trees which run differently are found and explained, and normal ones are left alone.
 
+mod values;
+
 use std::sync::Arc;
 
 use super::*;
@@ -109,7 +111,7 @@ impl Service {
 
     fn learned(&self, windows: u64, seed: u64) -> Arc<Trees> {
         let cells = self.run(0..windows, &mut Draw(seed));
-        Arc::new(Trees::new(learn(WINDOW, &cells, &self.shapes())).expect("sound"))
+        Arc::new(Trees::new(learn(WINDOW, &cells, &[], &self.shapes())).expect("sound"))
     }
 }
 
@@ -313,7 +315,7 @@ fn a_service_with_ever_new_trees_is_known_to_have_them() {
             let tree = tree(&format!("0handle 1parse 1{}", cell.code), 0);
             shapes.add(cell.code, Shape { tree, unordered: cell.code });
         }
-        let trees = Trees::new(learn(WINDOW, &cells, &shapes)).expect("sound");
+        let trees = Trees::new(learn(WINDOW, &cells, &[], &shapes)).expect("sound");
         let mut detector = TreeDetector::new(trees.into(), month());
         let mut out = Vec::new();
         for number in 0..300 {

@@ -18,7 +18,7 @@ const SLOWER: f64 = 1.25;
 /// By how much a share of failures or of a rare tree must rise.
 const MORE_OFTEN: f64 = 2.0;
 /// Failures, or calls of a rare tree, that a window must have.
-const LEAST_HITS: u64 = 3;
+pub(super) const LEAST_HITS: u64 = 3;
 /// What stands in a test in place of a code where it is about all trees of a root.
 const ROOT: usize = u32::MAX as usize;
 /// Known trees that a cut one is compared with.
@@ -403,6 +403,6 @@ impl Tester<'_, '_> {
     }
 }
 
-fn more_often(hits: u64, trials: u64, rate: &Rate) -> bool {
+pub(super) fn more_often(hits: u64, trials: u64, rate: &Rate) -> bool {
     hits as f64 >= MORE_OFTEN * rate.mean * trials as f64
 }

@@ -34,5 +34,11 @@ pub const DEFERRED: u32 = 13;
 pub const RELEASED: u32 = 14;
 /// Returns of calls that were not open: entered before the probes were there, or cut.
 pub const STRAY: u32 = 15;
+/// Values of trees that were counted, those beyond a bound included.
+pub const VALUES: u32 = 16;
+/// Values not counted because as many as allowed were counted by themselves.
+pub const VALUES_FULL: u32 = 17;
+/// Values that could not be read: their page was not in memory, or their address led nowhere.
+pub const VALUES_UNREADABLE: u32 = 18;
 /// Number of counters.
-pub const COUNT: u32 = 16;
+pub const COUNT: u32 = 19;

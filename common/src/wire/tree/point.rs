@@ -2,6 +2,8 @@
 
 use core::mem::size_of;
 
+use super::value::{TAKES, extend};
+
 /// A function's first instruction: a call begins.
 pub const ENTER: u8 = 0;
 /// The kernel's return probe: a call has returned, the stack pointer is behind its return address.
@@ -74,13 +76,44 @@ pub struct Point {
     pub kind: u8,
     /// Where a call begins: not deeper than this.
     pub max_depth: u8,
+    /// How many values are taken here: [`Takes`] has them.
+    pub values: u8,
     /// Not used.
-    pub unused: [u8; 3],
+    pub unused: [u8; 2],
     /// Where the arguments are.
     pub places: [Place; PLACES],
 }
 
+/// A value that is taken where a program is attached.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Take {
+    /// Where it is, or its address if it is a string.
+    pub place: Place,
+    /// Of calls of this function only, where the point has many; 0 for all.
+    pub function: u64,
+    /// [`super::value::Value::which`].
+    pub which: u8,
+    /// [`super::value::Value::kind`].
+    pub kind: u8,
+    /// Bytes of an integer: 1, 2, 4 or 8.
+    pub bytes: u8,
+    /// From which bit of its register on it is: 8 for `%ah`, else 0.
+    pub shift: u8,
+    /// Not used.
+    pub unused: u32,
+}
+
+/// The values that are taken at a point, beside it and not in it: few points have any.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Takes {
+    /// The first [`Point::values`] of these.
+    pub takes: [Take; TAKES],
+}
+
 const _: () = assert!(size_of::<Place>() == 16 && size_of::<Point>() == 32 + 16 * PLACES);
+const _: () = assert!(size_of::<Take>() == 32 && size_of::<Takes>() == 32 * TAKES);
 
 impl Point {
     /// Whether a call that left this value in the return register has failed.
@@ -90,9 +123,7 @@ impl Point {
         if self.success_bytes == 0 {
             return false;
         }
-        let shift = 64_u32.wrapping_sub(u32::from(self.success_bytes) * 8) & 63;
-        let high = register << shift;
-        let value = if self.success_signed != 0 { ((high as i64) >> shift) as u64 } else { high >> shift };
+        let value = extend(register, self.success_bytes, self.success_signed != 0);
         value.wrapping_sub(self.success_low) > self.success_span
     }
 }
