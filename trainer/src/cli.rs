@@ -8,6 +8,7 @@ mod score;
 mod store;
 mod train;
 mod trees;
+mod triage;
 mod words;
 
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Mine frequent sequential patterns.
     Mine(mine::MineArgs),
+    /// Learn which of Suricata's alerts are real.
+    Triage(triage::TriageArgs),
 }
 
 /// Runs the command that the process was started with.
@@ -66,6 +69,7 @@ impl Cli {
             Command::Evaluate(args) => args.run(),
             Command::Inspect(args) => args.run(),
             Command::Mine(args) => args.run(),
+            Command::Triage(args) => args.run(),
         }
     }
 }

@@ -90,11 +90,15 @@ fn share(part: usize, of: usize) -> f64 {
 
 /// Wilson's score interval for a share, at 95 %.
 pub(crate) fn wilson(part: usize, of: usize) -> (f64, f64) {
-    if of == 0 {
+    wilson_of(share(part, of), of as f64)
+}
+
+/// The same for a share `p` of `n`, which need not be a whole number: as many as would give a share its variance.
+pub(crate) fn wilson_of(p: f64, n: f64) -> (f64, f64) {
+    if n <= 0.0 {
         return (0.0, 1.0);
     }
     const Z: f64 = 1.959_963_984_540_054;
-    let (n, p) = (of as f64, share(part, of));
     let centre = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
     let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
     ((centre - half).max(0.0), (centre + half).min(1.0))

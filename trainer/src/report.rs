@@ -6,7 +6,7 @@
 //! The page holds no time of its own, so the same training gives the same page.
 
 mod activity;
-mod chart;
+pub(crate) mod chart;
 mod groups;
 mod histogram;
 mod input;
@@ -63,10 +63,10 @@ struct View<'a> {
 }
 
 /// A part of the page: its anchor, its title, and what stands in it.
-struct Section {
-    id: &'static str,
-    title: &'static str,
-    body: Markup,
+pub(crate) struct Section {
+    pub(crate) id: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) body: Markup,
 }
 
 /// Writes the report, whole or not at all.
@@ -112,6 +112,16 @@ pub fn render(trained: &Trained, about: &About) -> Result<String> {
 }
 
 fn page(view: &View<'_>, sections: &[Section]) -> Markup {
+    let title = format!("Gait training report: {}", shown(&view.about.model.display().to_string()));
+    let foot = html! {
+        "Written by gait-trainer " (view.model.meta.trainer) ". This page names callers as the log does: "
+        "keep it where you keep the log. Colours follow your system; it prints as it is."
+    };
+    frame(&title, &head(view), sections, &foot)
+}
+
+/// A page around its sections, for every report.
+pub(crate) fn frame(title: &str, head: &Markup, sections: &[Section], foot: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -122,12 +132,12 @@ fn page(view: &View<'_>, sections: &[Section]) -> Markup {
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="no-referrer";
                 link rel="icon" href="data:,";
-                title { "Gait training report: " (shown(&view.about.model.display().to_string())) }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 a class="skip" href="#main" { "Skip to the report" }
-                (head(view))
+                (head)
                 nav aria-label="Sections" {
                     ul { @for section in sections { li { a href=(format!("#{}", section.id)) { (section.title) } } } }
                 }
@@ -139,12 +149,7 @@ fn page(view: &View<'_>, sections: &[Section]) -> Markup {
                         }
                     }
                 }
-                footer {
-                    p {
-                        "Written by gait-trainer " (view.model.meta.trainer) ". This page names callers as the log does: "
-                        "keep it where you keep the log. Colours follow your system; it prints as it is."
-                    }
-                }
+                footer { p { (foot) } }
             }
         }
     }
@@ -183,7 +188,7 @@ fn head(view: &View<'_>) -> Markup {
     }
 }
 
-fn tile(name: &str, value: &str, note: &str) -> Markup {
+pub(crate) fn tile(name: &str, value: &str, note: &str) -> Markup {
     html! { div class="tile" { dt { (name) } dd { (value) small { (note) } } } }
 }
 

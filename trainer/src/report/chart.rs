@@ -135,7 +135,7 @@ pub(super) fn num(place: f64) -> f64 {
 }
 
 /// A whole number with its thousands apart: `12,345`.
-pub(super) fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -159,7 +159,7 @@ pub(super) fn brief(number: f64) -> String {
 }
 
 /// A number with as many decimals as say something.
-pub(super) fn plain(number: f64) -> String {
+pub(crate) fn plain(number: f64) -> String {
     let decimals = match number.abs() {
         n if n >= 100.0 => 0,
         n if n >= 10.0 => 1,
@@ -171,12 +171,12 @@ pub(super) fn plain(number: f64) -> String {
 }
 
 /// A share as a percentage.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     if share > 0.0 && share < 0.0001 { "<0.01 %".to_owned() } else { format!("{} %", plain(100.0 * share)) }
 }
 
 /// A name that others wrote, without characters that would hide or reorder what stands around it.
-pub(super) fn shown(name: &str) -> String {
+pub(crate) fn shown(name: &str) -> String {
     let hides = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -185,7 +185,7 @@ pub(super) fn shown(name: &str) -> String {
 }
 
 /// A name cut to `most` characters, its beginning and its end.
-pub(super) fn short(name: &str, most: usize) -> String {
+pub(crate) fn short(name: &str, most: usize) -> String {
     let name = shown(name);
     let length = name.chars().count();
     if length <= most {
