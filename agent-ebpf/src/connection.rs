@@ -53,6 +53,13 @@ pub(crate) struct Slot {
     pub(crate) head: [u8; 2 * HEAD_BYTES],
 }
 
+/// What a slot in a map begins as. A connection comes to [`gait_meet`](crate::http) and its like as plain memory, from which
+/// no value of a map can be taken before Linux 6.2; so the entry is made first, and what it is to hold copied into it.
+pub(crate) static BLANK: Slot = {
+    // SAFETY: all zero is a slot.
+    unsafe { core::mem::MaybeUninit::zeroed().assume_init() }
+};
+
 /// Both ends of a connection, the client's first.
 #[repr(C)]
 #[derive(Clone, Copy)]

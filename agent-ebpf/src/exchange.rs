@@ -14,7 +14,7 @@ use aya_ebpf::{
 use gait_common::wire::{
     counter,
     exchange::{
-        EARLY, HEAD_BYTES, INCOMPLETE, LOST_BEFORE, PIPELINED, RECORD_BYTES, RESYNCED, ROLE_CLIENT,
+        EARLY, HEAD_BYTES, INCOMPLETE, LOST_BEFORE, PIPELINED, RECORD_BYTES, RESYNCED, ROLE_CLIENT, Record,
         SOURCE_RECEIVER, SOURCE_SENDER, TREES_SHIFT, TRUNCATED, UPGRADED,
     },
     stream::{self, LOAD, Stream, Surroundings, verdict},
@@ -26,7 +26,7 @@ use crate::{
     connection::{self, Connection, Slot},
     maps::{
         Counters, QUEUED, QueueKey, SERVED, STASHES, Stats, current_comm_known, current_thread_known,
-        head_limit, raw, ring, ring_half, server_role, socket, stored,
+        head_limit, raw, ring, ring_half, server_role, socket, stored, turns,
     },
     packet::EGRESS,
     reorder,
@@ -311,6 +311,11 @@ unsafe fn hand_over(slot: *mut Slot, stats: Counters) -> bool {
 
 impl Surroundings for Http<'_> {
     #[inline(always)]
+    fn turns(&self) -> u32 {
+        turns()
+    }
+
+    #[inline(always)]
     fn load(&mut self, stream: &mut Stream, from: u64, len: u64) -> bool {
         const _: () = assert!(LOAD <= 512);
         let checked = bound::length::<512>(len);
@@ -345,12 +350,13 @@ impl Surroundings for Http<'_> {
                 let key = QueueKey { cookie: (*c).slot.record.cookie, ordinal };
                 if waiting == 0 {
                     place = connection::INLINE;
-                // The connection's own slot is the template; everything that differs is overwritten below.
-                } else {
-                    let template = &(*c).slot;
-                    if QUEUED.insert(key, template, 0).is_ok() {
-                        place = connection::QUEUE;
-                    }
+                } else if let (Ok(()), Some(slot)) =
+                    (QUEUED.insert(key, &connection::BLANK, 0), QUEUED.get_ptr_mut(key))
+                {
+                    // As the connection's own; everything that differs is overwritten below.
+                    let (to, from) = (&raw mut (*slot).record, &raw const (*c).slot.record);
+                    bpf_probe_read_kernel(to.cast(), size_of::<Record>() as u32, from.cast());
+                    place = connection::QUEUE;
                 }
             }
             (*c).place = place;

@@ -7,14 +7,14 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use gait_common::wire::{
     counter,
-    stream::{SCANS, Surroundings as _, event},
+    stream::{Surroundings as _, event},
 };
 
 use crate::{
     connection::{self, Connection, HTTP, MUTED},
     detect, early,
     exchange::Http,
-    maps::{CONNECTIONS, Counters, FLOWS, Stats, socket, state_hook, stored, stored_or_new},
+    maps::{CONNECTIONS, Counters, FLOWS, Stats, scans, socket, state_hook, stored, stored_or_new},
     packet::{self, INGRESS, Segment},
     reorder,
 };
@@ -215,7 +215,7 @@ fn place(http: &mut Http<'_>, segment: &Segment, direction: u32) -> bool {
 /// Reads what was announced, and whatever waits behind it in the stash.
 #[inline(always)]
 fn read(http: &Http<'_>, direction: u32) {
-    for _ in 0..SCANS {
+    for _ in 0..scans() {
         let event = if http.stream().between() {
             gait_meet(http.ctx.skb.skb, http.connection, direction)
         } else {

@@ -9,7 +9,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
     programs::SkBuffContext,
 };
-use gait_common::wire::{PORT_WORDS, counter};
+use gait_common::wire::{PORT_WORDS, counter, stream};
 
 use crate::{
     atomic,
@@ -41,6 +41,12 @@ static MAX_CONNECTIONS: Global<u64> = Global::new(65_536);
 /// Most bytes of head in a record.
 #[unsafe(no_mangle)]
 static HEAD_LIMIT: Global<u64> = Global::new(1024);
+/// Turns of one scan: the verifier of older kernels gives up on many.
+#[unsafe(no_mangle)]
+static TURNS: Global<u32> = Global::new(stream::TURNS);
+/// Scans of a segment. Given beside [`TURNS`], for the verifier does not divide.
+#[unsafe(no_mangle)]
+static SCANS: Global<u32> = Global::new(stream::ALL_TURNS / stream::TURNS);
 /// A ring filled beyond this many bytes wakes the reader.
 #[unsafe(no_mangle)]
 static RING_HALF: Global<u64> = Global::new(2 << 20);
@@ -76,6 +82,14 @@ pub(crate) fn max_connections() -> u64 {
 #[inline(always)]
 pub(crate) fn head_limit() -> u64 {
     HEAD_LIMIT.load()
+}
+#[inline(always)]
+pub(crate) fn turns() -> u32 {
+    TURNS.load()
+}
+#[inline(always)]
+pub(crate) fn scans() -> u32 {
+    SCANS.load()
 }
 #[inline(always)]
 pub(crate) fn ring_half() -> u64 {

@@ -16,7 +16,12 @@ use gait_common::wire::{
 };
 
 use super::maps::{DEFERRED, REQUESTS, Request, TIES, Thread, Tie, count, followed, thread_number};
-use crate::{bound, connection::Slot, exchange, maps::current_thread_known};
+use crate::{
+    bound,
+    connection::{BLANK, Slot},
+    exchange,
+    maps::current_thread_known,
+};
 
 const NO_TIE: Tie = Tie { cookie: 0, open: 0, deferred: 0, lasting: 0, interleaves: 0, fresh: 0, unused: 0 };
 static NO_TREES: Request = Request { entries: [[0; ENTRY_BYTES / 8]; MAX_ENTRIES], count: 0, flags: 0 };
@@ -130,11 +135,11 @@ pub(crate) fn answered(slot: *mut Slot, cookie: u64) -> bool {
         if !waits || (current_thread_known() && bpf_get_current_pid_tgid() as u32 != number) {
             return false;
         }
-        // By reference, for it is too large for the stack.
-        let waiting = &*slot;
-        if DEFERRED.insert(number, waiting, 0).is_err() {
+        if DEFERRED.insert(number, &BLANK, 0).is_err() {
             return false;
         }
+        let Some(waiting) = DEFERRED.get_ptr_mut(number) else { return false };
+        bpf_probe_read_kernel(waiting.cast(), size_of::<Slot>() as u32, slot.cast());
         (*tie).deferred = 1;
         count(counter::DEFERRED);
     }

@@ -14,7 +14,7 @@ use aya::{
     programs::{BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError, UProbe},
 };
 use aya_log::EbpfLogger;
-use gait_common::wire::{PORT_WORDS, RINGS, counter, tree};
+use gait_common::wire::{PORT_WORDS, RINGS, counter, stream, tree};
 
 use super::{
     CaptureError, Options, PortSet, TreeOptions,
@@ -97,6 +97,8 @@ struct Form {
     state_hook: bool,
     receive_hook: bool,
     thread_end_hook: bool,
+    /// Turns of one scan, a power of two.
+    turns: u32,
 }
 
 impl Kernel {
@@ -112,6 +114,7 @@ impl Kernel {
             state_hook: !without.state,
             receive_hook: !without.receive,
             thread_end_hook: options.trees.is_some(),
+            turns: stream::TURNS,
         };
         const UNWANTED: &str = "the configuration does without it";
         if without.receive {
@@ -160,6 +163,11 @@ impl Kernel {
                     set_filters(&mut ebpf, options)?;
                     let kernel = Self::take(ebpf, point, form.thread_end_hook)?;
                     return Ok((kernel, features));
+                }
+                // The verifier of kernels before 6.4 or so sees fewer states as equal.
+                Err(error) if form.turns > 1 && is_too_complex(&error) => {
+                    tracing::debug!("loading with {} turns a scan: {}", form.turns / 2, short(&error));
+                    form.turns /= 2;
                 }
                 Err(error) if form.current_comm && !is_privilege(&error) => {
                     tracing::debug!("loading without the current command: {}", chain(&error));
@@ -284,6 +292,7 @@ fn create(object: &[u8], options: &Options, form: Form) -> Result<Ebpf, CaptureE
     let max_connections = u64::from(options.max_connections);
     let head_limit = u64::from(options.head_bytes);
     let ring_half = u64::from(options.ring_bytes / 2);
+    let scans = stream::ALL_TURNS / form.turns;
     let log_level = log_level();
     let mut loader = EbpfLoader::new();
     loader
@@ -298,6 +307,8 @@ fn create(object: &[u8], options: &Options, form: Form) -> Result<Ebpf, CaptureE
         .override_global("BY_CGROUP", &by_cgroup, true)
         .override_global("MAX_CONNECTIONS", &max_connections, true)
         .override_global("HEAD_LIMIT", &head_limit, true)
+        .override_global("TURNS", &form.turns, true)
+        .override_global("SCANS", &scans, true)
         .override_global("RING_HALF", &ring_half, true)
         .override_global("AYA_LOG_LEVEL", &log_level, false);
     let (trees, thread_end) = (flag(options.trees.is_some()), flag(form.thread_end_hook));
@@ -477,6 +488,12 @@ fn refused(action: &str, error: &(dyn Error + 'static)) -> CaptureError {
         return CaptureError::Privilege { action: action.to_owned() };
     }
     CaptureError::Unsupported { what: action.to_owned(), reason: short(error) }
+}
+
+/// Whether the verifier gave up before it had seen all that the programs may do.
+fn is_too_complex(error: &ProgramError) -> bool {
+    let full = rustix::io::Errno::TOOBIG.raw_os_error();
+    matches!(error, ProgramError::LoadError { io_error, .. } if io_error.raw_os_error() == Some(full))
 }
 
 /// Whether somewhere below `error` the kernel said EPERM or EACCES without a verifier's complaint.

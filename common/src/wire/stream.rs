@@ -87,10 +87,10 @@ pub const WINDOW: usize = 512;
 pub const LOAD: u64 = (WINDOW - CARRY) as u64;
 /// Words may be read up to this far behind the window's last byte.
 const SLACK: usize = 32;
-/// Turns that one scan takes at most.
-const TURNS: u32 = 32;
-/// Scans that a segment may take. What a segment holds beyond them is not read and its stream is [`LOST`].
-pub const SCANS: u32 = 256;
+/// Turns that one scan takes at most, where the surroundings do not say otherwise.
+pub const TURNS: u32 = 32;
+/// Turns that a segment may take. What a segment holds beyond them is not read and its stream is [`LOST`].
+pub const ALL_TURNS: u32 = 256 * TURNS;
 
 /// Bytes needed to tell whether a message begins.
 const START_BYTES: u64 = 16;
@@ -136,6 +136,11 @@ pub trait Surroundings {
     fn bodiless(&mut self, stream: &mut Stream);
     /// Whether a request waits for its response.
     fn waiting(&mut self) -> bool;
+    /// Turns that one scan takes at most.
+    #[inline(always)]
+    fn turns(&self) -> u32 {
+        TURNS
+    }
     /// The message boundary was lost.
     fn lost(&mut self);
 }

@@ -3,7 +3,7 @@
 use super::{
     BAD, BYTES, CARRY, CHUNKED, CODED, CODING, EXTENSION, GUESSED, HAS_LENGTH, IN_CHUNKS, LENGTH, LINE, LOAD,
     NAME_BYTES, OPAQUE, PEEK, RESPONSES, SIZE, SKIP, START, START_BYTES, Stream, Surroundings, TRAILER,
-    TURNS, WINDOW, event, get, method, set, status,
+    WINDOW, event, get, method, set, status,
 };
 use crate::wire::word;
 
@@ -14,7 +14,7 @@ impl Stream {
     /// Reads on inside a message to the next [`event`], and at most to the message's end.
     #[inline(always)]
     pub(super) fn scan(&mut self, to: &mut impl Surroundings) -> u32 {
-        for _ in 0..TURNS {
+        for _ in 0..to.turns() {
             let event = self.turn(to);
             if event != event::MORE || self.between() {
                 return event;

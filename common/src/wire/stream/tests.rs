@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::{
-    CARRY, LOST, OPAQUE, RESPONSES, SCANS, START, Stream, Surroundings, UNTIL_CLOSE, event, verdict,
+    ALL_TURNS, CARRY, LOST, OPAQUE, RESPONSES, START, Stream, Surroundings, TURNS, UNTIL_CLOSE, event,
+    verdict,
 };
 
 /// What a stream told.
@@ -206,7 +207,7 @@ fn a_long_head_needs_no_more_scans_than_a_segment_may_take() {
     let mut stream = Stream::new(0);
     let mut host = Host { segment: head.clone(), ..Host::default() };
     stream.begin(0, head.len() as u64);
-    for _ in 0..SCANS {
+    for _ in 0..ALL_TURNS / TURNS {
         if stream.advance(&mut host) == event::END {
             break;
         }
