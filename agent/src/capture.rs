@@ -232,6 +232,11 @@ impl Capture {
         self.trees.as_mut().map_or_else(Vec::new, |trees| trees.watch(Instant::now()))
     }
 
+    /// `wire::tree::function_id` of the functions that are detached for a while, ascending.
+    pub fn functions_off(&self) -> Vec<u64> {
+        self.trees.as_ref().map_or_else(Vec::new, Trees::functions_off)
+    }
+
     /// What became of call trees; none when no functions are followed.
     ///
     /// # Errors

@@ -436,10 +436,10 @@ impl Trees {
             max_threads,
             max_codes,
             max_values,
-            values: false,
             ring_bytes,
             max_rate,
             pause: pause.0,
+            ..capture::TreeOptions::default()
         };
         options.check()?;
         Ok(options)

@@ -176,6 +176,20 @@ impl Engine {
         }
     }
 
+    /// Points were attached or taken off between two instants: trees of exchanges that went on meanwhile may lack calls.
+    pub fn functions_changed(&mut self, from: Nanos, to: Nanos) {
+        if let Some(trees) = &mut self.trees {
+            trees.changed(from, to);
+        }
+    }
+
+    /// The breaker keeps these functions off, and no others, as of some instant between two: trees that call them lack calls.
+    pub fn functions_off(&mut self, functions: &[u64], from: Nanos, to: Nanos) {
+        if let Some(trees) = &mut self.trees {
+            trees.off(functions, from, to);
+        }
+    }
+
     /// Whether it is time to ask the kernel how often codes ran, and to hand over what it says.
     pub fn wants_tree_counts(&self, now: Nanos) -> bool {
         self.trees.as_ref().is_some_and(|trees| trees.wants_counts(now))

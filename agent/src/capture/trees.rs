@@ -51,6 +51,8 @@ pub struct TreeOptions {
     pub max_values: u32,
     /// Whether arguments or return values are taken at all.
     pub values: bool,
+    /// Codes that did not run for so long make room for new ones, once seven in eight of the former are taken.
+    pub idle: Duration,
     /// Size of the ring for new trees: a power of two, at least 64 KiB.
     pub ring_bytes: u32,
     /// Times a second that one function's points may be reached; beyond it the function is detached for a while.
@@ -67,6 +69,7 @@ impl Default for TreeOptions {
             max_codes: 20_000,
             max_values: 16_384,
             values: false,
+            idle: Duration::from_secs(300),
             ring_bytes: 1 << 20,
             max_rate: 100_000,
             pause: Duration::from_secs(60),
@@ -161,7 +164,7 @@ impl Trees {
             attachments: Attachments::new(ebpf, program, options.max_points)?,
             breaker: Breaker::new(options.max_rate, options.pause),
             ring: kernel::take_map(ebpf, "TREE_RING")?,
-            table: Table::new(kernel::take_map(ebpf, "TREE_STATS")?, cpus),
+            table: Table::new(kernel::take_map(ebpf, "TREE_STATS")?, cpus, options.max_codes, options.idle),
             values: options
                 .values
                 .then(|| kernel::take_map(ebpf, "TREE_VALUES").map(Values::new))
@@ -188,6 +191,11 @@ impl Trees {
         self.breaker.look(&mut self.attachments, now)
     }
 
+    /// Functions that the breaker keeps off now, ascending.
+    pub(super) fn functions_off(&self) -> Vec<u64> {
+        self.breaker.off().collect()
+    }
+
     /// Hands over new trees and names.
     pub(super) fn drain(&mut self, clock: Clock, each: &mut dyn FnMut(TreeEvent<'_>)) {
         while let Some(entry) = self.ring.next() {
@@ -211,7 +219,7 @@ impl Trees {
 
     /// Hands over how often each code ran since the last call.
     pub(super) fn counts(&mut self, each: &mut dyn FnMut(TreeEvent<'_>)) -> Result<(), CaptureError> {
-        self.table.read(&mut |key, counts| each(TreeEvent::Counts { key, counts }))?;
+        self.table.read(Instant::now(), &mut |key, counts| each(TreeEvent::Counts { key, counts }))?;
         match &mut self.values {
             Some(values) => values.take(&mut |key, trees| each(TreeEvent::Value { key, trees })),
             None => Ok(()),
@@ -249,8 +257,9 @@ impl Trees {
             .map_err(|error| kernel::kernel("reading the map TREE_COUNTERS", &error))?;
         let mut counters = TreeCounters::sum(values.iter());
         counters.points = self.attachments.len() as u64;
-        counters.functions_off = self.breaker.off() as u64;
+        counters.functions_off = self.breaker.off().len() as u64;
         counters.codes = self.table.len() as u64;
+        counters.codes_evicted = self.table.evicted();
         counters.malformed = self.malformed as u64;
         Ok(counters)
     }

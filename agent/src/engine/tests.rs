@@ -280,3 +280,41 @@ fn tree_finding(anomaly: Anomaly) -> Option<TreeFinding> {
         _ => None,
     }
 }
+
+/// While the breaker keeps a function off, and while points change, trees lack calls that were made: they are neither recorded
+/// nor reported, whether they come with an exchange or as counts.
+#[test]
+fn trees_that_were_seen_in_part_are_held_back() {
+    let (whole, partial) = (tree("0handle 1find 1send"), tree("0handle 1send"));
+    let Bench { mut engine, rows: _rows, findings, .. } = bench(Some(model_with_trees(&whole)));
+    let (trees_in, trees) = sync_channel(100);
+    engine.follow_trees("web1", None, Some(trees_in));
+    for shape in [&whole, &partial] {
+        let record = tree_record(shape);
+        let tree = NewTree::from_bytes(&record).expect("as the kernel writes it");
+        engine.tree_event(&TreeEvent::New { start_ns: START, tree }, START);
+    }
+    let find = function_id(b"shop:find");
+    let serve = |engine: &mut Engine, at: u64, ran: &Tree| {
+        let entry =
+            Entry { root: ran.root(), ordered: ran.code().ordered, duration_ns: 950_000, ..Entry::default() };
+        take_with(engine, START + at * SECOND, "GET /a HTTP/1.1\r\n\r\n", &[entry]);
+    };
+    engine.functions_off(&[find], START + 10 * SECOND, START + 11 * SECOND);
+    (0..60).for_each(|n| serve(&mut engine, 20 + n, &partial));
+    let counted = Statistics { calls: 60, ..Statistics::default() };
+    let key = Key { root: partial.root(), ordered: partial.code().ordered };
+    engine.tree_event(&TreeEvent::Counts { key, counts: &counted }, START + 80 * SECOND);
+    engine.functions_off(&[], START + 90 * SECOND, START + 91 * SECOND);
+    (0..60).for_each(|n| serve(&mut engine, 120 + n, &whole));
+    engine.tree_event(&TreeEvent::Counts { key, counts: &counted }, START + 200 * SECOND);
+    engine.functions_changed(START + 210 * SECOND, START + 220 * SECOND);
+    serve(&mut engine, 215, &whole);
+    engine.end_batch(START + 400 * SECOND, false).expect("receivers are there");
+    assert_eq!(findings.try_iter().filter_map(tree_finding).filter(|f| f.interface == "GET /a").count(), 0);
+    let counts = engine.finish().expect("receivers are there").trees.expect("trees are followed");
+    assert_eq!((counts.served, counts.by_thread, counts.partial), (121, 60, 61), "{counts:?}");
+    assert_eq!((counts.counted, counts.unsettled), (60, 60), "{counts:?}");
+    let calls: usize = trees.try_iter().filter(|b| b.0 == TreeTable::Calls).map(|b| b.1.num_rows()).sum();
+    assert_eq!(calls, 60);
+}

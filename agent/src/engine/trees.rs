@@ -1,5 +1,7 @@
 //! Call trees in the engine: what the kernel says of them is counted, judged and recorded.
 
+mod unsettled;
+
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -14,12 +16,14 @@ use gait_common::spool::trees::{
     CellRows, TreeCall, TreeCallRows, TreeRows, TreeTable, ValueRows, function_text,
 };
 use gait_common::tree::{
-    Cell, Served, Shape, Shapes, Slot, Tally, Tree, TreeCounts as Judged, TreePipeline, value_text,
+    Cell, FunctionId, Served, Shape, Shapes, Slot, Tally, Tree, TreeCounts as Judged, TreePipeline,
+    value_text,
 };
 use gait_common::wire::tree::{Entry, FAILED, OPEN, UNRETURNED};
 use serde::Serialize;
 
 use crate::capture::{Exchange, ProcessSource, Role, TreeEvent};
+use unsettled::Unsettled;
 
 /// How long after its end a window is judged: exchanges wait in the kernel for the end of a call for up to a second.
 const GRACE: Nanos = 3 * SECOND;
@@ -33,7 +37,7 @@ const ROWS_HELD: Nanos = SECOND;
 /// A batch of rows for one of the spool's tables of trees.
 pub type TreeBatch = (TreeTable, RecordBatch);
 
-/// What became of call trees. `served = by_thread + by_sender + untied + open`.
+/// What became of call trees. `served = by_thread + by_sender + untied + open + partial`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TreeCounts {
     /// Trees that came with exchanges.
@@ -46,14 +50,17 @@ pub struct TreeCounts {
     pub untied: u64,
     /// Those that had not ended when their exchange had to be reported.
     pub open: u64,
+    /// Those that may lack calls, since points were attached or taken off, or one of their functions was off, while their
+    /// exchange went on. They are neither recorded nor judged.
+    pub partial: u64,
     /// Trees that were told for the first time.
     pub shapes: u64,
     /// What was told as a tree and is none; anything but 0 is a defect.
     pub malformed: u64,
     /// Calls that the kernel counted, whatever they served.
     pub counted: u64,
-    /// Calls that the kernel counted while it was attached somewhere or taken off: their trees may lack some calls, and are
-    /// neither recorded nor judged.
+    /// Calls that the kernel counted while it was attached somewhere or taken off, or while one of their functions was off: their
+    /// trees may lack some calls, and are neither recorded nor judged.
     pub unsettled: u64,
     /// Calls not counted because there were too many codes at a time.
     pub passed: u64,
@@ -83,6 +90,7 @@ pub(super) struct Trees {
     asked: Nanos,
     /// When the next window can be judged.
     next: Nanos,
+    unsettled: Unsettled,
     counts: TreeCounts,
 }
 
@@ -108,6 +116,7 @@ impl Trees {
             rows_since: 0,
             asked: 0,
             next: 0,
+            unsettled: Unsettled::default(),
             counts: TreeCounts::default(),
         }
     }
@@ -139,11 +148,13 @@ impl Trees {
                 self.counts.shapes += 1;
                 let code = tree.code();
                 self.pipeline.shape(code, &shape);
+                self.unsettled.shape(&shape);
                 let shape = Shape { tree: shape, unordered: code.unordered };
                 if self.out.is_some() {
                     self.tree_rows.push(*start_ns, &self.source, code.ordered, &shape, &self.shapes);
                 }
             }
+            TreeEvent::Counts { key, .. } if self.unsettled.lacks(key.root) => self.pass_over(event),
             TreeEvent::Counts { key, counts } => {
                 self.counts.counted += counts.calls;
                 let from = if self.asked == 0 { now } else { self.asked };
@@ -157,6 +168,7 @@ impl Trees {
                     tally: Tally::of_kernel(counts, from, now),
                 });
             }
+            TreeEvent::Value { key, .. } if self.unsettled.lacks(key.root) => {}
             TreeEvent::Value { key, trees } => {
                 self.counts.values += trees;
                 let from = if self.asked == 0 { now } else { self.asked };
@@ -173,6 +185,16 @@ impl Trees {
         if let TreeEvent::Counts { counts, .. } = event {
             self.counts.unsettled += counts.calls;
         }
+    }
+
+    /// Points were attached or taken off between two instants.
+    pub(super) fn changed(&mut self, from: Nanos, to: Nanos) {
+        self.unsettled.changed(from, to);
+    }
+
+    /// The breaker keeps these functions off from now on, and no others; what is new of that came to be between two instants.
+    pub(super) fn off(&mut self, functions: &[FunctionId], from: Nanos, to: Nanos) {
+        self.unsettled.off(functions, from, to);
     }
 
     /// All counts were taken in.
@@ -196,6 +218,10 @@ impl Trees {
         for &Entry { root, ordered, duration_ns, flags, .. } in exchange.trees {
             if flags & OPEN != 0 {
                 self.counts.open += 1;
+                continue;
+            }
+            if self.unsettled.is_partial(root, call.start, call.end()) {
+                self.counts.partial += 1;
                 continue;
             }
             match tie {

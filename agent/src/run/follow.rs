@@ -18,6 +18,8 @@ pub(super) struct Follower {
     watcher: Watcher,
     /// Names of functions that nobody was told yet.
     names: Vec<String>,
+    /// Functions that the breaker keeps off.
+    off: Vec<u64>,
 }
 
 impl Follower {
@@ -54,7 +56,7 @@ impl Follower {
         let names = names(&change).collect();
         let watcher =
             Watcher::start(plan).context("failed to start the thread that watches for functions")?;
-        Ok(Some(Self { watcher, names }))
+        Ok(Some(Self { watcher, names, off: Vec::new() }))
     }
 
     /// Attaches and detaches what has changed, and detaches what costs too much. The engine is told every function's name
@@ -66,16 +68,23 @@ impl Follower {
         if !self.names.is_empty() {
             self.names.drain(..).for_each(|name| engine.name_function(&name));
             pass_over(capture, engine)?;
+            engine.functions_changed(0, now());
         }
         while let Some(change) = self.watcher.next_change() {
             take(capture, engine, true)?;
+            let from = now();
             apply(capture, &change);
             names(&change).for_each(|name| engine.name_function(&name));
             pass_over(capture, engine)?;
+            engine.functions_changed(from, now());
         }
+        let from = now();
         let tripped = capture.break_circuits();
-        if !tripped.is_empty() {
+        let off = capture.functions_off();
+        if off != self.off {
             pass_over(capture, engine)?;
+            engine.functions_off(&off, from, now());
+            self.off = off;
         }
         for tripped in tripped {
             tracing::warn!(

@@ -112,7 +112,8 @@ impl Summary {
         let scored = funnel.is_none_or(|f| f.named + f.new == engine.calls && f.scored == engine.calls);
         let recorded =
             spool.is_none_or(|s| s.rows_in == engine.calls && s.rows_written + s.rows_lost == s.rows_in);
-        let tied = judged.is_none_or(|t| t.served == t.by_thread + t.by_sender + t.untied + t.open);
+        let tied =
+            judged.is_none_or(|t| t.served == t.by_thread + t.by_sender + t.untied + t.open + t.partial);
         let kept = tree_spool.is_none_or(|s| {
             judged.is_some_and(|t| s.rows_in == t.recorded) && s.rows_written + s.rows_lost == s.rows_in
         });

@@ -25,7 +25,8 @@ static void *stays(void *unused) { (void)unused; f_stays(); return NULL; }
 int main(int count, char **arguments) {
     const char *what = arguments[1];
     int n = count > 2 ? atoi(arguments[2]) : 1;
-    if (!strcmp(what, "codes")) for (int i = 0; i < n; i++) f_code(i, 15);
+    int from = count > 3 ? atoi(arguments[3]) : 0;
+    if (!strcmp(what, "codes")) for (int i = from; i < from + n; i++) f_code(i, 15);
     if (!strcmp(what, "deep")) f_deep(n);
     if (!strcmp(what, "threads")) {
         pthread_attr_t attributes;

@@ -58,6 +58,35 @@ fn codes_beyond_the_bound_are_counted() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A service of which every release has other trees: the table does not fill for good, and no count is lost.
+#[test]
+fn codes_that_run_no_more_make_room_for_others() -> anyhow::Result<()> {
+    let idle = Duration::from_millis(300);
+    let trees = TreeOptions { max_codes: 1000, max_rate: u64::MAX, idle, ..TreeOptions::default() };
+    let (program, mut followed) = followed(trees)?;
+    for release in 0..8 {
+        let from = (release * 240).to_string();
+        program.run(&["codes", "240", &from])?;
+        followed.drain_for(Duration::from_millis(50))?;
+        // The table is read, and nearly all of it is idle by then.
+        std::thread::sleep(2 * idle);
+        followed.drain()?;
+        assert!(followed.counters()?.codes <= 900, "{:?}", followed.counters()?);
+    }
+    let counters = followed.counters()?;
+    assert_eq!((counters.codes_full, counters.ring_full), (0, 0), "{counters:?}");
+    assert!(counters.codes_evicted >= 8 * 240 - 900, "{counters:?}");
+    // Those of the first release, long gone, are new once more.
+    program.run(&["codes", "240"])?;
+    followed.drain_for(Duration::from_millis(50))?;
+    assert!(followed.again >= 240, "{} came again", followed.again);
+    let counters = followed.counters()?;
+    let counted: u64 = followed.counts.values().map(|counts| counts.calls).sum();
+    assert_eq!((counted, counters.trees), (counters.counted, 9 * 241), "{counters:?}");
+    followed.check_codes();
+    Ok(())
+}
+
 #[test]
 fn ten_thousand_threads_are_followed_and_their_memory_is_given_back() -> anyhow::Result<()> {
     let (program, mut followed) =

@@ -41,6 +41,8 @@ pub(crate) struct Followed {
     pub(crate) values: BTreeMap<ValueKey, u64>,
     /// Points attached.
     pub(crate) points: usize,
+    /// Trees that came once more than others.
+    pub(crate) again: u64,
 }
 
 /// `[[functions]]` for the functions of a file that match.
@@ -72,7 +74,7 @@ impl Followed {
         let watch = Watch::with(Options { ports, trees: Some(trees), ..Options::default() })?;
         let (names, known, counts) = (HashMap::new(), BTreeMap::new(), BTreeMap::new());
         let values = BTreeMap::new();
-        let mut followed = Self { watch, names, known, counts, values, points: 0 };
+        let mut followed = Self { watch, names, known, counts, values, points: 0, again: 0 };
         let change = plan.refresh(Instant::now());
         for point in &change.add {
             followed.names.insert(point.function.id, point.function.name.clone());
@@ -88,13 +90,13 @@ impl Followed {
     /// Takes what has come: exchanges, new trees, names and counts.
     pub(crate) fn drain(&mut self) -> anyhow::Result<()> {
         self.watch.drain();
-        let Self { watch, names, known, counts, values, .. } = self;
+        let Self { watch, names, known, counts, values, again, .. } = self;
         let mut take = |event: TreeEvent<'_>| match event {
             TreeEvent::New { tree, .. } => {
                 let key = Key { root: tree.header.root, ordered: tree.header.ordered };
                 let new =
                     Known { nodes: tree.nodes().collect(), code: tree.code(), flags: tree.header.flags };
-                assert!(known.insert(key, new).is_none(), "a tree came twice");
+                *again += u64::from(known.insert(key, new).is_some());
             }
             TreeEvent::Name { function, name } => {
                 names.insert(function, name.to_owned());
@@ -119,6 +121,7 @@ impl Followed {
 
     pub(crate) fn counters(&self) -> anyhow::Result<TreeCounters> {
         let counters = self.watch.capture.tree_counters()?.context("trees are followed")?;
+        assert!(self.again <= counters.codes_evicted, "{} trees came twice: {counters:?}", self.again);
         assert_eq!(
             counters.trees,
             counters.counted + counters.codes_full + counters.ring_full,

@@ -322,9 +322,9 @@ impl Breaker {
         }
     }
 
-    /// Functions that are off now.
-    pub(super) fn off(&self) -> usize {
-        self.off.len()
+    /// Functions that are off now, ascending.
+    pub(super) fn off(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.off.keys().copied()
     }
 }
 

@@ -17,6 +17,8 @@ macro_rules! counters {
             pub functions_off: u64,
             /// Codes known.
             pub codes: u64,
+            /// Codes that made room for others because they did not run for long.
+            pub codes_evicted: u64,
             /// Ring entries that made no sense; anything but 0 is a defect.
             pub malformed: u64,
         }
@@ -24,12 +26,13 @@ macro_rules! counters {
         impl TreeCounters {
             /// Name and value of each counter, for metrics.
             #[must_use]
-            pub fn named(&self) -> [(&'static str, u64); counter::COUNT as usize + 4] {
+            pub fn named(&self) -> [(&'static str, u64); counter::COUNT as usize + 5] {
                 [
                     $((stringify!($field), self.$field),)*
                     ("points", self.points),
                     ("functions_off", self.functions_off),
                     ("codes", self.codes),
+                    ("codes_evicted", self.codes_evicted),
                     ("malformed", self.malformed),
                 ]
             }

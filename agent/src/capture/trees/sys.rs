@@ -10,6 +10,7 @@ use aya_obj::generated::bpf_insn;
 
 const BPF_PROG_LOAD: u32 = 5;
 const BPF_BTF_LOAD: u32 = 18;
+const BPF_MAP_LOOKUP_AND_DELETE_ELEM: u32 = 21;
 const BPF_MAP_LOOKUP_BATCH: u32 = 24;
 const BPF_MAP_LOOKUP_AND_DELETE_BATCH: u32 = 25;
 const BPF_LINK_CREATE: u32 = 28;
@@ -125,6 +126,16 @@ struct Batch {
     count: u32,
     map: u32,
     element_flags: u64,
+    flags: u64,
+}
+
+/// `union bpf_attr` of the operations on one entry of a map.
+#[repr(C)]
+struct Element {
+    map: u32,
+    unused: u32,
+    key: u64,
+    value: u64,
     flags: u64,
 }
 
@@ -322,6 +333,23 @@ impl Batches {
             }
             first = false;
         }
+    }
+}
+
+/// Takes an entry out of a hash map, its key and value of the map's sizes; for a per-CPU map `value` is those of all CPUs. Both
+/// in one step: what was counted until then is in the value, and who looks for the key later does not find it.
+pub(super) fn take_entry(map: BorrowedFd<'_>, key: &[u8], value: &mut [u8]) -> io::Result<()> {
+    let mut element = Element {
+        map: map.as_raw_fd() as u32,
+        unused: 0,
+        key: key.as_ptr() as u64,
+        value: value.as_mut_ptr() as u64,
+        flags: 0,
+    };
+    // SAFETY: key and value have the map's sizes, and all of it lives until the call returns.
+    match unsafe { bpf(BPF_MAP_LOOKUP_AND_DELETE_ELEM, &raw mut element) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
