@@ -288,7 +288,7 @@ fn trees_that_were_seen_in_part_are_held_back() {
     let (whole, partial) = (tree("0handle 1find 1send"), tree("0handle 1send"));
     let Bench { mut engine, rows: _rows, findings, .. } = bench(Some(model_with_trees(&whole)));
     let (trees_in, trees) = sync_channel(100);
-    engine.follow_trees("web1", None, Some(trees_in));
+    engine.follow_trees("web1", None, Some(trees_in), [0; 32]);
     for shape in [&whole, &partial] {
         let record = tree_record(shape);
         let tree = NewTree::from_bytes(&record).expect("as the kernel writes it");
