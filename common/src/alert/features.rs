@@ -7,7 +7,7 @@
 //!
 //! Texts, tokens and headers are bounded, buffers are reused: in steady state nothing is allocated.
 
-use super::line::Alert;
+use super::line::{Alert, Http};
 use super::model::SPACE;
 use super::rates::Rate;
 use super::raw::Raw;
@@ -206,9 +206,9 @@ pub fn look(alert: &Alert<'_>, rate: Rate, scratch: &mut Scratch) {
     rule(alert, scratch);
     let url = std::mem::take(&mut scratch.raw);
     let url = address(alert, url, scratch);
-    let body = values(alert, &url, &payload, scratch);
+    values(alert, &url, &payload, scratch);
     scratch.raw = url;
-    head(alert, &payload[..body], scratch);
+    request(&alert.http, scratch);
     scratch.flag(payload.is_empty(), Flag::NoPayload);
     scratch.payload = payload;
     scratch.scale(Kind::ClientRate, octave(rate.client).min(8));
@@ -262,8 +262,8 @@ fn address(alert: &Alert<'_>, mut url: Vec<u8>, scratch: &mut Scratch) -> Vec<u8
     url
 }
 
-/// Values of the query and the body; gives where the head ends in the payload.
-fn values(alert: &Alert<'_>, url: &[u8], payload: &[u8], scratch: &mut Scratch) -> usize {
+/// Values of the query, the body and the header.
+fn values(alert: &Alert<'_>, url: &[u8], payload: &[u8], scratch: &mut Scratch) {
     let mut encoding = Encoding::default();
     let mut tally = Tally::default();
     let mut parameters = 0;
@@ -292,14 +292,17 @@ fn values(alert: &Alert<'_>, url: &[u8], payload: &[u8], scratch: &mut Scratch) 
         let form = raw.contains(&b'=') && !raw.contains(&b' ');
         encoding.add(value_of(&raw, form, &mut tally, scratch));
     }
-    for name in [&b"referer"[..], b"cookie"] {
-        if let Some(value) = field(&payload[..head], name) {
-            encoding.add(value_of(&value[..value.len().min(512)], false, &mut tally, scratch));
+    // Attacks may also sit in these; all other fields are looked at by their names alone.
+    if !alert.to_client {
+        for (name, value) in fields(&payload[..head]).take(MAX_HEADERS) {
+            scratch.named(Kind::Header, name);
+            if name.eq_ignore_ascii_case(b"referer") || name.eq_ignore_ascii_case(b"cookie") {
+                encoding.add(value_of(&value[..value.len().min(512)], false, &mut tally, scratch));
+            }
         }
     }
     scratch.payload = raw;
     form(&tally, encoding, parameters, scratch);
-    head
 }
 
 /// One value: its tokens and letters.
@@ -308,21 +311,26 @@ fn value_of(bytes: &[u8], plus: bool, tally: &mut Tally, scratch: &mut Scratch) 
     let encoding = text::decode(bytes, plus, &mut scratch.text);
     let mut tokens = std::mem::take(&mut scratch.tokens);
     tokens.cut(&scratch.text, start);
-    for (at, token) in tokens.iter().enumerate() {
-        let last = |count: usize| &tokens.as_slice()[(at + 1).saturating_sub(count)..=at];
+    // What stands before a token: where it begins, and what it hashes to with those before it.
+    let mut before = [(None, 0_u64); 3];
+    let mut shape = 0_u64;
+    for token in tokens.iter() {
+        let end = token.range().end;
+        let [one, two, three] = before;
+        let (pair, triple) =
+            (one.1.rotate_left(21) ^ token.hash, two.1.rotate_left(42) ^ one.1.rotate_left(21) ^ token.hash);
+        shape = shape << 8 | u64::from(token.class);
         scratch.gram(Kind::Word, token.hash, token.range());
-        for (kind, count) in [(Kind::Pair, 2), (Kind::Triple, 3)] {
-            let gram = last(count);
-            if gram.len() == count {
-                let hash = gram.iter().fold(0, |hash, token| mix(hash ^ token.hash));
-                scratch.gram(kind, hash, gram[0].range().start..token.range().end);
-            }
+        if let Some(start) = one.0 {
+            scratch.gram(Kind::Pair, pair, start..end);
         }
-        let shape = last(4);
-        if shape.len() == 4 {
-            let hash = shape.iter().fold(0, |hash, token| hash << 8 | u64::from(token.class));
-            scratch.gram(Kind::Shape, hash, shape[0].range().start..token.range().end);
+        if let Some(start) = two.0 {
+            scratch.gram(Kind::Triple, triple, start..end);
         }
+        if let Some(start) = three.0 {
+            scratch.gram(Kind::Shape, shape & 0xffff_ffff, start..end);
+        }
+        before = [(Some(token.range().start), token.hash), one, two];
     }
     for at in start..scratch.text.len().saturating_sub(2) {
         let letters = &scratch.text[at..at + 3];
@@ -365,9 +373,8 @@ fn form(tally: &Tally, encoding: Encoding, parameters: u32, scratch: &mut Scratc
     scratch.flag(tally.length > 0 && tally.special == 0 && tally.control == 0, Flag::PlainWords);
 }
 
-/// Method, headers that are there, user agent.
-fn head(alert: &Alert<'_>, payload: &[u8], scratch: &mut Scratch) {
-    let http = &alert.http;
+/// Method, user agent, and which fields Suricata logged.
+fn request(http: &Http<'_>, scratch: &mut Scratch) {
     scratch.named(Kind::Method, http.method.unwrap_or_default().escaped());
     scratch.flag(http.user_agent.is_none(), Flag::NoAgent);
     scratch.flag(http.referer.is_some(), Flag::Referer);
@@ -376,11 +383,6 @@ fn head(alert: &Alert<'_>, payload: &[u8], scratch: &mut Scratch) {
     scratch.flag(host.iter().all(|&byte| byte.is_ascii_digit() || byte == b'.'), Flag::HostIsNumber);
     if let Some(agent) = http.user_agent {
         words(Kind::AgentWord, agent, scratch);
-    }
-    if !alert.to_client {
-        for (name, _) in fields(payload).take(MAX_HEADERS) {
-            scratch.named(Kind::Header, name);
-        }
     }
 }
 
@@ -395,14 +397,17 @@ fn fields(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-fn field<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    fields(head).find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1)
-}
-
-/// Where the body begins.
+/// Where the body begins: after the first line that is empty.
 fn head_end(payload: &[u8]) -> usize {
-    let end = payload.windows(4).position(|four| four == b"\r\n\r\n");
-    end.map_or(payload.len(), |at| at + 4)
+    let mut at = 0;
+    while let Some(line) = payload[at..].iter().position(|&byte| byte == b'\n') {
+        let empty = line == 0 || line == 1 && payload[at] == b'\r';
+        at += line + 1;
+        if empty {
+            return at;
+        }
+    }
+    payload.len()
 }
 
 /// 0, 1, 2-3, 4-7, ...: how many bits a number has.
@@ -429,7 +434,9 @@ pub(super) fn mix(number: u64) -> u64 {
     number ^ (number >> 31)
 }
 
+/// The place of a feature: the high bits of two multiplications, which is enough for hashes and small numbers alike.
 fn place(kind: Kind, hash: u64, space: u32) -> u32 {
-    let spread = mix(hash ^ ((kind as u64 + 1) << 56));
-    ((u128::from(spread) * u128::from(space)) >> 64) as u32
+    let spread = (hash ^ ((kind as u64 + 1) << 56)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let spread = (spread ^ (spread >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    (((spread >> 32) * u64::from(space)) >> 32) as u32
 }

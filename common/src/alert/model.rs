@@ -80,6 +80,7 @@ pub struct Triage {
     calibration: Vec<(f32, f32)>,
     band: Band,
     exemplars: Vec<Exemplar>,
+    sketches: Vec<[u8; SKETCH]>,
 }
 
 impl Triage {
@@ -107,14 +108,16 @@ impl Triage {
         if !probability(origin.noise as f32) {
             return Err("the label noise of triage is no probability");
         }
-        if exemplars.len() > MAX_EXEMPLARS || exemplars.iter().any(|one| one.sketch.len() != SKETCH) {
+        let sketch = |one: &Exemplar| one.sketch.as_slice().try_into().ok();
+        let sketches: Option<Vec<[u8; SKETCH]>> = exemplars.iter().map(sketch).collect();
+        let (Some(sketches), ..=MAX_EXEMPLARS) = (sketches, exemplars.len()) else {
             return Err("triage has too many exemplars, or one without its sketch");
-        }
+        };
         let mut by_place = vec![0.0; SPACE as usize];
         for (place, weight) in weights {
             by_place[place as usize] = weight;
         }
-        Ok(Self { origin, bias, weights: by_place, calibration, band, exemplars })
+        Ok(Self { origin, bias, weights: by_place, calibration, band, exemplars, sketches })
     }
 
     /// What it was learned from.
@@ -149,7 +152,7 @@ impl Triage {
         let probability = self.probability(self.score(scratch));
         let verdict = self.band.verdict(probability);
         explain::reasons(scratch, &self.weights);
-        let nearest = sketch::nearest(&sketch::sketch(scratch), &self.exemplars);
+        let nearest = sketch::nearest(&sketch::sketch(scratch), &self.exemplars, &self.sketches);
         Judgement { verdict, probability, reasons: &scratch.reasons, nearest }
     }
 }

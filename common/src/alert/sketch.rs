@@ -2,7 +2,7 @@
 //! which equal places estimate the share of features that both have (Jaccard's coefficient).
 
 use super::Class;
-use super::features::{Scratch, mix};
+use super::features::Scratch;
 use super::model::{Exemplar, SKETCH};
 
 /// A labelled alert that is like another one.
@@ -20,8 +20,8 @@ pub struct Nearest<'s> {
 pub fn sketch(scratch: &Scratch) -> [u8; SKETCH] {
     let mut least = [u32::MAX; SKETCH];
     for found in &scratch.found {
-        let hash = mix(u64::from(found.place));
-        let slot = &mut least[hash as usize % SKETCH];
+        let hash = u64::from(found.place + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let slot = &mut least[(hash >> 16) as usize % SKETCH];
         *slot = (*slot).min((hash >> 32) as u32);
     }
     // The low bits of a minimum are as good as random, the high ones are zero.
@@ -29,10 +29,10 @@ pub fn sketch(scratch: &Scratch) -> [u8; SKETCH] {
 }
 
 /// Share of features that two alerts have in common, by their sketches.
-pub fn alike(a: &[u8], b: &[u8]) -> f32 {
-    let equal = a.iter().zip(b).map(|(a, b)| u32::from(a == b)).sum::<u32>();
+pub fn alike(a: &[u8; SKETCH], b: &[u8; SKETCH]) -> f32 {
+    let equal = a.iter().zip(b).fold(0_u8, |equal, (a, b)| equal + u8::from(a == b));
     // One place in 256 is equal by chance.
-    ((equal as f32 / SKETCH as f32 - CHANCE) / (1.0 - CHANCE)).max(0.0)
+    ((f32::from(equal) / SKETCH as f32 - CHANCE) / (1.0 - CHANCE)).max(0.0)
 }
 
 const CHANCE: f32 = 1.0 / 256.0;
@@ -40,8 +40,13 @@ const CHANCE: f32 = 1.0 / 256.0;
 /// Less alike is not worth showing.
 const LEAST: f32 = 0.5;
 
-pub(super) fn nearest<'s>(sketch: &[u8; SKETCH], exemplars: &'s [Exemplar]) -> Option<Nearest<'s>> {
-    let likeness = exemplars.iter().map(|one| (alike(sketch, &one.sketch), one));
+/// The one of `exemplars` that is the most like a sketch. `sketches` are theirs.
+pub(super) fn nearest<'s>(
+    sketch: &[u8; SKETCH],
+    exemplars: &'s [Exemplar],
+    sketches: &[[u8; SKETCH]],
+) -> Option<Nearest<'s>> {
+    let likeness = sketches.iter().map(|one| alike(sketch, one)).zip(exemplars);
     // Of equals the first.
     let (likeness, one) = likeness.reduce(|best, one| if one.0 > best.0 { one } else { best })?;
     (likeness >= LEAST).then_some(Nearest { key: &one.key, class: one.class, likeness })
