@@ -9,7 +9,7 @@ use std::ops::Range;
 use rustc_hash::FxHashMap;
 
 use super::name::{Role, Word};
-use super::similar::{How, similar};
+use super::similar::{How, Spelt, loose, similar};
 
 /// How much a listed word counts that the query does not have.
 const MISSING: f64 = 0.35;
@@ -96,17 +96,16 @@ fn edges(query: (&[Word], &[f64]), listed: (&[Word], &[f64]), known: &mut Known)
 }
 
 /// The best similarity of any spelling of the one word to any of the other.
-pub(super) fn words(a: &Word, b: &Word, cut: bool) -> (f64, How) {
-    let mut best = similar((&a.text, a.origin), (&b.text, b.origin), cut);
-    for also in &a.also {
-        let next = similar((also, a.origin), (&b.text, b.origin), cut);
-        if next.0 > best.0 {
-            best = next;
-        }
+fn words(a: &Word, b: &Word, cut: bool) -> (f64, How) {
+    let mut best = similar(a.spelt(), b.spelt(), cut);
+    if a.also.is_empty() && b.also.is_empty() {
+        return best;
     }
-    for also in &b.also {
-        for text in std::iter::once(&a.text).chain(&a.also) {
-            let next = similar((text, a.origin), (also, b.origin), cut);
+    for (nth, text) in std::iter::once(&a.text).chain(&a.also).enumerate() {
+        for other in std::iter::once(&b.text).chain(&b.also).skip(usize::from(nth == 0)) {
+            let (sound, other_sound) = (loose(text), loose(other));
+            let one = Spelt { text, loose: &sound, origin: a.origin };
+            let next = similar(one, Spelt { text: other, loose: &other_sound, origin: b.origin }, cut);
             if next.0 > best.0 {
                 best = next;
             }
@@ -121,12 +120,17 @@ fn joined(parts: &[Word], whole: &Word) -> f64 {
     let fits = |text: &str| text.len().abs_diff(length) <= 2 && text.len() >= 4;
     let spellings = std::iter::once(&whole.text).chain(&whole.also).filter(|text| fits(text));
     let mut best = 0.0f64;
-    let mut run = String::new();
+    let (mut run, mut sound) = (String::new(), Vec::new());
     for text in spellings {
         if run.is_empty() {
             run = parts.iter().map(|part| part.text.as_str()).collect();
         }
-        let (score, how) = similar((&run, parts[0].origin), (text, whole.origin), false);
+        if sound.is_empty() {
+            sound = loose(&run);
+        }
+        let other = loose(text);
+        let one = Spelt { text: &run, loose: &sound, origin: parts[0].origin };
+        let (score, how) = similar(one, Spelt { text, loose: &other, origin: whole.origin }, false);
         if how != How::GivenName && score >= 0.85 {
             best = best.max(score * REJOINED);
         }

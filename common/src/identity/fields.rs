@@ -1,6 +1,6 @@
 //! What speaks for or against a name: date of birth, countries, documents, address.
 
-use super::similar::similar;
+use super::similar::{Spelt, loose, similar};
 use super::translit::{Origin, ascii};
 use super::{BirthDate, Document, Field, FieldScore, tables};
 
@@ -154,12 +154,7 @@ pub(super) fn address(query: Option<&str>, listed: &[String]) -> Option<Compared
     let mut best: Option<(f64, &String)> = None;
     for address in listed.iter().take(MOST) {
         let theirs = words(address);
-        let found = |word: &String| {
-            theirs
-                .iter()
-                .map(|other| similar((word, Origin::Letters), (other, Origin::Letters), false).0)
-                .fold(0.0, f64::max)
-        };
+        let found = |word: &String| theirs.iter().map(|other| alike(word, other)).fold(0.0, f64::max);
         let score = mine.iter().map(found).sum::<f64>() / mine.len().max(theirs.len().min(mine.len())) as f64;
         if best.is_none_or(|(most, _)| score > most) {
             best = Some((score, address));
@@ -172,6 +167,12 @@ pub(super) fn address(query: Option<&str>, listed: &[String]) -> Option<Compared
         listed: address.clone(),
         reason: format!("{:.0} % of the words in common", score * 100.0),
     })
+}
+
+fn alike(a: &str, b: &str) -> f64 {
+    let (loose_a, loose_b) = (loose(a), loose(b));
+    let one = Spelt { text: a, loose: &loose_a, origin: Origin::Letters };
+    similar(one, Spelt { text: b, loose: &loose_b, origin: Origin::Letters }, false).0
 }
 
 #[cfg(test)]

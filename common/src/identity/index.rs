@@ -8,10 +8,10 @@
 use rustc_hash::FxHashMap;
 
 use super::ListData;
-use super::align::{Known, words};
+use super::align::Known;
 use super::han::{HanName, System};
 use super::name::{Parsed, Role, Segment, Word, parse};
-use super::similar::{How, similar, skeleton};
+use super::similar::{How, Spelt, loose, similar, skeleton};
 use super::tables;
 use super::translit::Origin;
 
@@ -35,9 +35,12 @@ pub(super) struct Entry {
     total: f32,
 }
 
-/// From keys to values, in one sorted array each.
+/// From keys to values, in one sorted array each. A directory says where the keys of each range begin, so that a look-up
+/// touches a few neighbours.
 #[derive(Debug, Default)]
 struct Postings {
+    directory: Vec<u32>,
+    shift: u32,
     keys: Vec<u32>,
     values: Vec<u32>,
 }
@@ -46,16 +49,32 @@ impl Postings {
     fn new(mut pairs: Vec<(u32, u32)>) -> Self {
         pairs.sort_unstable();
         pairs.dedup();
-        Self {
-            keys: pairs.iter().map(|pair| pair.0).collect(),
-            values: pairs.iter().map(|pair| pair.1).collect(),
+        let most = pairs.last().map_or(0, |pair| pair.0);
+        let mut shift = 0;
+        while (most >> shift) as usize > pairs.len() {
+            shift += 1;
         }
+        let mut directory = vec![0u32; (most >> shift) as usize + 2];
+        for (key, _) in &pairs {
+            directory[(key >> shift) as usize + 1] += 1;
+        }
+        for at in 1..directory.len() {
+            directory[at] += directory[at - 1];
+        }
+        let (keys, values) = pairs.into_iter().unzip();
+        Self { directory, shift, keys, values }
     }
 
     fn get(&self, key: u32) -> &[u32] {
-        let from = self.keys.partition_point(|&k| k < key);
-        let to = from + self.keys[from..].partition_point(|&k| k == key);
-        &self.values[from..to]
+        let at = (key >> self.shift) as usize;
+        let (Some(&from), Some(&to)) = (self.directory.get(at), self.directory.get(at + 1)) else {
+            return &[];
+        };
+        let (from, to) = (from as usize, to as usize);
+        let keys = &self.keys[from..to];
+        let first = keys.partition_point(|&k| k < key);
+        let last = first + keys[first..].partition_point(|&k| k == key);
+        &self.values[from + first..from + last]
     }
 }
 
@@ -65,6 +84,8 @@ pub(super) struct Index {
     pub entries: Vec<Entry>,
     /// Every word, sorted; the place is its id.
     vocabulary: Vec<Box<str>>,
+    /// How each word sounds.
+    sounds: Vec<Box<[u8]>>,
     /// From a word to its place.
     ids: FxHashMap<Box<str>, u32>,
     /// From words to the names that have them.
@@ -127,6 +148,7 @@ impl Index {
             }
         }
         self.vocabulary = all.iter().map(|&text| text.into()).collect();
+        self.sounds = all.iter().map(|text| loose(text).into()).collect();
         self.ids = self.vocabulary.iter().enumerate().map(|(id, text)| (text.clone(), id as u32)).collect();
         let (mut names, mut spelled, mut joined, mut characters) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -238,6 +260,12 @@ impl Index {
         all
     }
 
+    /// A word of the vocabulary, as it is compared.
+    fn spelt(&self, id: u32) -> Spelt<'_> {
+        let at = id as usize;
+        Spelt { text: &self.vocabulary[at], loose: &self.sounds[at], origin: Origin::Letters }
+    }
+
     /// Adds the names that have a word like this one.
     fn by_word(
         &self,
@@ -276,11 +304,16 @@ impl Index {
             let score = match known.get(&(at as u16, id)) {
                 Some((score, _)) => *score,
                 None => {
-                    let other = listed_word(&self.vocabulary[id as usize], id);
-                    let (score, how) = words(word, &other, cut);
+                    let other = self.spelt(id);
+                    let (mut score, how) = similar(word.spelt(), other, cut);
                     // Other spellings of the listed word are not known here: only what is sure is remembered.
                     if how == How::Same {
                         known.insert((at as u16, id), (score, how));
+                    }
+                    for also in &word.also {
+                        let sound = loose(also);
+                        let one = Spelt { text: also, loose: &sound, origin: word.origin };
+                        score = score.max(similar(one, other, cut).0);
                     }
                     score
                 }
@@ -317,9 +350,10 @@ impl Index {
         }
         near.sort_unstable();
         near.dedup();
+        let sound = loose(text);
+        let run = Spelt { text, loose: &sound, origin: Origin::Letters };
         for id in near {
-            let score =
-                similar((text, Origin::Letters), (&self.vocabulary[id as usize], Origin::Letters), false).0;
+            let score = similar(run, self.spelt(id), false).0;
             if score >= 0.8 {
                 for &name in self.names.get(id) {
                     found.top(name, weight);
@@ -435,17 +469,6 @@ fn entries_len(names: &Postings) -> f64 {
 
 fn spellings_of(word: &Word) -> impl Iterator<Item = &str> {
     std::iter::once(word.text.as_str()).chain(word.also.iter().map(String::as_str))
-}
-
-fn listed_word(text: &str, id: u32) -> Word {
-    Word {
-        text: text.to_owned(),
-        also: Vec::new(),
-        origin: Origin::Letters,
-        role: Role::Core,
-        dotted: false,
-        id,
-    }
 }
 
 /// The spellings by which a listed name in Han is found.

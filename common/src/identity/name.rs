@@ -5,6 +5,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::han::{self, HanName};
 use super::script::{Writing, abjad_mark, apostrophe, invisible, writing};
+use super::similar::{Spelt, loose};
 use super::translit::{Origin, spell};
 use super::{pinyin, tables};
 
@@ -32,6 +33,8 @@ pub(super) enum Role {
 #[derive(Debug)]
 pub(super) struct Word {
     pub text: String,
+    /// How it sounds, by `similar::loose`.
+    pub loose: Vec<u8>,
     /// Other spellings of the same word.
     pub also: Vec<String>,
     pub origin: Origin,
@@ -40,6 +43,13 @@ pub(super) struct Word {
     pub dotted: bool,
     /// Its place in the vocabulary of a watchlist; of a query's words, none.
     pub id: u32,
+}
+
+impl Word {
+    /// The word in its first spelling, as it is compared.
+    pub(super) fn spelt(&self) -> Spelt<'_> {
+        Spelt { text: &self.text, loose: &self.loose, origin: self.origin }
+    }
 }
 
 /// A stretch of a name in which Han is mixed with other writings.
@@ -330,7 +340,15 @@ fn words(text: &str, raw: &Raw, first: bool) -> Vec<Word> {
         .map(|spelled| {
             let text = pinyin::without_tone_digits(&spelled.text).unwrap_or(spelled.text);
             let role = role(&text, raw, first);
-            Word { text, also: spelled.also, origin: spelled.origin, role, dotted: raw.dotted, id: u32::MAX }
+            Word {
+                loose: loose(&text),
+                text,
+                also: spelled.also,
+                origin: spelled.origin,
+                role,
+                dotted: raw.dotted,
+                id: u32::MAX,
+            }
         })
         .collect()
 }

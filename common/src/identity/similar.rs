@@ -1,5 +1,7 @@
 //! How alike two words are: an edit distance in which slips and habits of spelling cost less than other letters.
 
+use std::sync::LazyLock;
+
 use super::translit::Origin;
 use super::{pinyin, tables};
 
@@ -41,9 +43,19 @@ impl How {
     }
 }
 
+/// A word as it is compared.
+#[derive(Clone, Copy)]
+pub(super) struct Spelt<'a> {
+    /// Its letters.
+    pub text: &'a str,
+    /// Its letters as they sound, by [`loose`].
+    pub loose: &'a [u8],
+    pub origin: Origin,
+}
+
 /// How alike two words are, 0 to 1, and why. `cut` says that the first word may be cut short.
-pub(super) fn similar(a: (&str, Origin), b: (&str, Origin), cut: bool) -> (f64, How) {
-    let ((a, of_a), (b, of_b)) = (a, b);
+pub(super) fn similar(one: Spelt<'_>, other: Spelt<'_>, cut: bool) -> (f64, How) {
+    let (a, b, of_a, of_b) = (one.text, other.text, one.origin, other.origin);
     if a == b {
         // What is known by its consonants alone is not known to be the same.
         let certain = of_a == Origin::Letters || of_b == Origin::Letters || of_a == of_b;
@@ -62,14 +74,15 @@ pub(super) fn similar(a: (&str, Origin), b: (&str, Origin), cut: bool) -> (f64, 
     }
     let mut best = edit(a.as_bytes(), b.as_bytes());
     let mut how = How::Letters;
-    let (loose_a, loose_b) = (loose(a), loose(b));
-    let sound = if loose_a == loose_b { 0.95 } else { 0.97 * edit(&loose_a, &loose_b) };
-    if sound > best {
-        (best, how) = (sound, How::Sound);
+    if best < 0.95 {
+        let sound = if one.loose == other.loose { 0.95 } else { 0.97 * edit(one.loose, other.loose) };
+        if sound > best {
+            (best, how) = (sound, How::Sound);
+        }
     }
     // Two syllables of Mandarin are two names, however few letters tell them apart.
-    if pinyin::is_syllable(a) && pinyin::is_syllable(b) {
-        best = best.min(0.7);
+    if best > 0.7 && long.len() <= 6 && pinyin::is_syllable(a) && pinyin::is_syllable(b) {
+        best = 0.7;
     }
     // Two short words differ by every letter.
     if short.len() <= 3 && long.len() <= 4 && best < 0.85 {
@@ -98,37 +111,78 @@ pub(super) fn similar(a: (&str, Origin), b: (&str, Origin), cut: bool) -> (f64, 
     if best < ALIKE { (0.0, How::Different) } else { (best, how) }
 }
 
-/// One less the distance by letter of the longer word.
+/// One less the distance by letter of the longer word; 0 below [`ALIKE`].
 fn edit(a: &[u8], b: &[u8]) -> f64 {
     let longest = a.len().max(b.len());
     if longest == 0 {
         return 0.0;
     }
-    1.0 - f64::from(distance(a, b)) / longest as f64
+    let limit = (1.0 - ALIKE as f32) * longest as f32 / 0.9;
+    distance(a, b, limit).map_or(0.0, |distance| 1.0 - f64::from(distance) / longest as f64)
 }
 
-/// Damerau and Levenshtein's distance (optimal string alignment), weighted.
-fn distance(a: &[u8], b: &[u8]) -> f32 {
+/// Damerau and Levenshtein's distance (optimal string alignment), weighted; none where it passes the limit.
+fn distance(a: &[u8], b: &[u8], limit: f32) -> Option<f32> {
     let mut rows = [[0f32; MAX + 1]; 3];
     let (a, b) = (&a[..a.len().min(MAX)], &b[..b.len().min(MAX)]);
+    let mut inserts = [0f32; MAX];
     for j in 1..=b.len() {
-        rows[0][j] = rows[0][j - 1] + indel(b, j - 1);
+        inserts[j - 1] = indel(b, j - 1);
+        rows[0][j] = rows[0][j - 1] + inserts[j - 1];
     }
+    let costs = &*COSTS;
+    let mut least_before = 0.0;
     for i in 1..=a.len() {
         let (now, before, earlier) = (i % 3, (i + 2) % 3, (i + 1) % 3);
         let delete = indel(a, i - 1);
+        let x = a[i - 1];
+        let of_x = &costs[place(x)];
         rows[now][0] = rows[before][0] + delete;
+        let mut least = rows[now][0];
         for j in 1..=b.len() {
-            let (x, y) = (a[i - 1], b[j - 1]);
-            let mut cost = rows[before][j - 1] + substitute(x, y, i == 1 && j == 1);
-            cost = cost.min(rows[before][j] + delete).min(rows[now][j - 1] + indel(b, j - 1));
+            let y = b[j - 1];
+            let mut replace = of_x[place(y)];
+            if i == 1 && j == 1 && replace == 1.0 {
+                replace = OTHER_BEGINNING;
+            }
+            let mut cost = rows[before][j - 1] + replace;
+            cost = cost.min(rows[before][j] + delete).min(rows[now][j - 1] + inserts[j - 1]);
             if i > 1 && j > 1 && x == b[j - 2] && y == a[i - 2] && x != y {
                 cost = cost.min(rows[earlier][j - 2] + 0.8);
             }
             rows[now][j] = cost;
+            least = least.min(cost);
+        }
+        // A step goes back two rows at most.
+        if least > limit && least_before > limit {
+            return None;
+        }
+        least_before = least;
+    }
+    Some(rows[a.len() % 3][b.len()]).filter(|distance| *distance <= limit)
+}
+
+/// What it costs that two words begin with letters that have nothing in common.
+const OTHER_BEGINNING: f32 = 1.2;
+
+/// [`substitute`] for every pair of letters and digits.
+static COSTS: LazyLock<[[f32; 37]; 37]> = LazyLock::new(|| {
+    const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut costs = [[1.0; 37]; 37];
+    for &x in LETTERS {
+        for &y in LETTERS {
+            costs[place(x)][place(y)] = substitute(x, y);
         }
     }
-    rows[a.len() % 3][b.len()]
+    costs
+});
+
+fn place(c: u8) -> usize {
+    match c {
+        b'a'..=b'z' => usize::from(c - b'a'),
+        b'0'..=b'9' => usize::from(c - b'0') + 26,
+        _ => 36,
+    }
 }
 
 /// What it costs that a letter is missing: doubled letters, vowels and h go and come easily, but not at the beginning.
@@ -147,7 +201,7 @@ fn indel(word: &[u8], at: usize) -> f32 {
 }
 
 /// What it costs that one letter stands for another.
-fn substitute(x: u8, y: u8, first: bool) -> f32 {
+fn substitute(x: u8, y: u8) -> f32 {
     if x == y {
         return 0.0;
     }
@@ -162,64 +216,45 @@ fn substitute(x: u8, y: u8, first: bool) -> f32 {
         (b'd', b't') | (b'g', b'k') | (b'b', b'p') | (b'u', b'v') | (b'u', b'w') | (b'm', b'n') => 0.6,
         (b'g', b'q') | (b'h', b'j') | (b'h', b'k') | (b'a', b'y') | (b'e', b'y') => 0.7,
         _ if vowel(x) && vowel(y) => 0.4,
-        _ if first => 1.2,
         _ => 1.0,
     }
 }
 
 /// The word as it sounds in most languages: one letter for what is written by several.
-fn loose(word: &str) -> Vec<u8> {
+pub(super) fn loose(word: &str) -> Vec<u8> {
     let mut out: Vec<u8> = Vec::with_capacity(word.len());
     let mut rest = word.as_bytes();
-    const PAIRS: &[(&[u8], &[u8])] = &[
-        (b"tch", b"c"),
-        (b"sch", b"s"),
-        (b"dzh", b"j"),
-        (b"cz", b"c"),
-        (b"tsch", b"c"),
-        (b"ph", b"f"),
-        (b"ck", b"k"),
-        (b"kh", b"h"),
-        (b"gh", b"g"),
-        (b"sh", b"s"),
-        (b"ch", b"c"),
-        (b"th", b"t"),
-        (b"dh", b"d"),
-        (b"zh", b"j"),
-        (b"dj", b"j"),
-        (b"tz", b"s"),
-        (b"ts", b"s"),
-        (b"rn", b"m"),
-        (b"vv", b"v"),
-        (b"ae", b"e"),
-        (b"oe", b"o"),
-        (b"ue", b"u"),
-        (b"ou", b"u"),
-        (b"oo", b"u"),
-        (b"ee", b"i"),
-        (b"ei", b"i"),
-        (b"ie", b"i"),
-        (b"iy", b"i"),
-        (b"yy", b"i"),
-        (b"ij", b"i"),
-        (b"ks", b"x"),
-        (b"qu", b"k"),
-        (b"ya", b"ia"),
-        (b"yu", b"iu"),
-        (b"ff", b"v"),
-    ];
     while let Some(&c) = rest.first() {
-        let pair = PAIRS.iter().find(|(from, _)| rest.starts_with(from));
-        let (letters, used): (&[u8], usize) = match pair {
-            Some((from, to)) => (to, from.len()),
-            None => match c {
-                b'q' => (b"k", 1),
-                b'c' if rest.get(1).is_none_or(|next| !b"eiy".contains(next)) => (b"k", 1),
-                b'c' | b'z' => (b"s", 1),
-                b'y' => (b"i", 1),
-                b'w' => (b"v", 1),
-                _ => (&rest[..1], 1),
-            },
+        let next = rest.get(1).copied().unwrap_or(0);
+        let third = rest.get(2).copied().unwrap_or(0);
+        let (letters, used): (&[u8], usize) = match (c, next, third) {
+            (b't', b'c', b'h') => (b"c", 3),
+            (b's', b'c', b'h') => (b"s", 3),
+            (b'd', b'z', b'h') => (b"j", 3),
+            (b'c', b'z', _) | (b'c', b'h', _) => (b"c", 2),
+            (b'p', b'h', _) => (b"f", 2),
+            (b'c', b'k', _) | (b'q', b'u', _) => (b"k", 2),
+            (b'k', b'h', _) => (b"h", 2),
+            (b'g', b'h', _) => (b"g", 2),
+            (b's', b'h', _) | (b't', b'z' | b's', _) => (b"s", 2),
+            (b't', b'h', _) => (b"t", 2),
+            (b'd', b'h', _) => (b"d", 2),
+            (b'z', b'h', _) | (b'd', b'j', _) => (b"j", 2),
+            (b'r', b'n', _) => (b"m", 2),
+            (b'v', b'v', _) | (b'f', b'f', _) => (b"v", 2),
+            (b'a', b'e', _) => (b"e", 2),
+            (b'o', b'e', _) => (b"o", 2),
+            (b'u', b'e', _) | (b'o', b'u' | b'o', _) => (b"u", 2),
+            (b'e', b'e' | b'i', _) | (b'i', b'e' | b'y' | b'j', _) | (b'y', b'y', _) => (b"i", 2),
+            (b'k', b's', _) => (b"x", 2),
+            (b'y', b'a', _) => (b"ia", 2),
+            (b'y', b'u', _) => (b"iu", 2),
+            (b'q', ..) => (b"k", 1),
+            (b'c', b'e' | b'i' | b'y', _) | (b'z', ..) => (b"s", 1),
+            (b'c', ..) => (b"k", 1),
+            (b'y', ..) => (b"i", 1),
+            (b'w', ..) => (b"v", 1),
+            _ => (&rest[..1], 1),
         };
         for &letter in letters {
             if out.last() != Some(&letter) {
@@ -268,7 +303,13 @@ mod tests {
     use super::*;
 
     fn alike(a: &str, b: &str) -> f64 {
-        similar((a, Origin::Letters), (b, Origin::Letters), false).0
+        compare(a, Origin::Letters, b).0
+    }
+
+    fn compare(a: &str, origin: Origin, b: &str) -> (f64, How) {
+        let (loose_a, loose_b) = (loose(a), loose(b));
+        let one = Spelt { text: a, loose: &loose_a, origin };
+        similar(one, Spelt { text: b, loose: &loose_b, origin: Origin::Letters }, false)
     }
 
     #[test]
@@ -310,10 +351,7 @@ mod tests {
     #[test]
     fn consonants_stand_for_the_word_where_vowels_are_not_written() {
         assert_eq!(alike("mtbts", "mutebutsi"), 0.9);
-        assert_eq!(
-            similar(("khld", Origin::Consonants), ("khaled", Origin::Letters), false),
-            (0.9, How::Consonants)
-        );
+        assert_eq!(compare("khld", Origin::Consonants, "khaled"), (0.9, How::Consonants));
         assert_eq!(skeleton("muhammad"), skeleton("mahmoud"));
         assert_ne!(skeleton("hassan"), skeleton("hamid"));
     }
@@ -324,6 +362,7 @@ mod tests {
             let (there, back) = (distance(a.as_bytes(), b.as_bytes()), distance(b.as_bytes(), a.as_bytes()));
             assert!((there - back).abs() < 1e-6 && there > 0.0, "{a} {b}");
         }
-        assert_eq!(distance(b"same", b"same"), 0.0);
+        assert_eq!(distance(b"same", b"same", 1.0), Some(0.0));
+        assert_eq!(distance(b"abcdefgh", b"stuvwxyz", 2.0), None);
     }
 }
