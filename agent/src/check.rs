@@ -2,6 +2,7 @@
 
 mod functions;
 mod screening;
+mod triage;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -16,6 +17,7 @@ use crate::model::{self, Loaded};
 use crate::{exit, host};
 use functions::Functions;
 use screening::{Screening, Web};
+use triage::Triage;
 
 /// What was found.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub struct Checked {
     functions: Option<Functions>,
     screening: Option<Screening>,
     web: Option<Web>,
+    triage: Option<Triage>,
 }
 
 /// Looks at everything that a start of the agent would need. The configuration itself has been read by now.
@@ -41,8 +44,13 @@ pub fn check(config: &Config) -> Checked {
     for (key, file) in [("cleared", &config.screening.cleared), ("audit", &config.screening.audit)] {
         places.extend(file.as_deref().filter(|_| config.screening.list.is_some()).map(|file| (key, file)));
     }
+    if let Some(out) = config.triage.out.as_ref().filter(|_| config.triage.is_on()) {
+        places.push(("triage.out", out));
+    }
+    let model = config.model.path.as_deref().map(model::load);
     Checked {
-        model: config.model.path.as_deref().map(model::load),
+        triage: triage::look(config, model.as_ref().and_then(|model| model.as_ref().ok())),
+        model,
         capture: survey(config),
         places: places
             .into_iter()
@@ -80,7 +88,8 @@ impl Checked {
             return exit::USAGE;
         }
         let wrong = self.places.iter().any(|(_, _, wrong)| wrong.is_some())
-            || self.functions.as_ref().is_some_and(Functions::wrong);
+            || self.functions.as_ref().is_some_and(Functions::wrong)
+            || self.triage.as_ref().is_some_and(Triage::wrong);
         if wrong { exit::FAILURE } else { exit::OK }
     }
 
@@ -124,6 +133,7 @@ impl Checked {
         lines.extend(self.functions.iter().flat_map(Functions::lines));
         lines.extend(self.screening.iter().flat_map(Screening::lines));
         lines.extend(self.web.iter().map(Web::line));
+        lines.extend(self.triage.iter().flat_map(Triage::lines));
         lines.into_iter().fold(String::new(), |mut text, line| {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{line}");
@@ -168,6 +178,7 @@ impl Checked {
             "functions": self.functions.as_ref().map(Functions::json),
             "screening": self.screening.as_ref().map(Screening::json),
             "web": self.web.as_ref().map(Web::json),
+            "triage": self.triage.as_ref().map(Triage::json),
             "exit_code": self.code(),
         });
         Ok(serde_json::to_string(&answer).context("failed to render the answer")? + "\n")

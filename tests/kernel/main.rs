@@ -4,6 +4,7 @@
 //! A test fails when the kernel refuses; none is skipped. Each watches ports of its own, so that other traffic on the
 //! machine does not disturb its counts, and one runs at a time, for all attach to the one root cgroup.
 
+mod alerts;
 mod degraded;
 mod filters;
 mod framing;

@@ -8,6 +8,7 @@ mod mine;
 mod overhead;
 mod summary;
 mod trees;
+mod triage;
 
 use std::path::PathBuf;
 
@@ -31,6 +32,8 @@ pub(crate) enum What {
     Kmeans,
     /// Following functions, per call: nothing, the tree coder, bpftrace timing the same, an event for each call
     Trees,
+    /// Alerts judged by `gait-agent triage`, beside jq and cat
+    Triage,
     /// All of them
     All,
 }
@@ -53,10 +56,10 @@ pub(crate) struct Options {
     /// A new connection for each request
     #[arg(long)]
     close: bool,
-    /// Size of the access log, in MB
+    /// Size of the access log, or of the alerts (600 at most), in MB
     #[arg(long, default_value_t = 1000)]
     megabytes: u32,
-    /// Files of your own instead of made ones: sequences in SPMF's form, or lines of an access log
+    /// Files of your own instead of made ones: sequences in SPMF's form, lines of an access log, or an eve.json
     #[arg(long, value_name = "FILE")]
     data: Vec<PathBuf>,
     /// Prints the figures as JSON instead of a table
@@ -82,6 +85,9 @@ pub(crate) fn bench(what: What, options: &Options) -> Result<()> {
     }
     if is(What::Trees) {
         trees::trees(options)?;
+    }
+    if is(What::Triage) {
+        triage::triage(options)?;
     }
     if is(What::Ingest) {
         ingest::ingest(options)?;

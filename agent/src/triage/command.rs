@@ -114,6 +114,14 @@ fn finished(options: &Options, setup: &Arc<Setup>) -> Result<judge::Counts> {
     let Some(path) = &options.output else {
         return judge(&mut input, &mut io::stdout());
     };
+    if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+        // A device or a pipe is written to, never replaced.
+        let mut out = File::options()
+            .write(true)
+            .open(path)
+            .with_context(|| format!("failed to open {}", path.display()))?;
+        return judge(&mut input, &mut out);
+    }
     // It appears whole or not at all, also where the output is the input.
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".unfinished");

@@ -130,7 +130,9 @@ pub struct Read<'l> {
 impl<'l> Read<'l> {
     /// Reads a line.
     pub fn new(line: &'l [u8]) -> Self {
-        Self { parsed: Alert::parse(line), rate: Rate::default() }
+        // A line that is cut off within a text is to be told from a text with a line end in it.
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        Self { parsed: Alert::parse(text.strip_suffix(b"\r").unwrap_or(text)), rate: Rate::default() }
     }
 
     /// Takes note of its rates. To be called for each line in their order.
@@ -216,7 +218,17 @@ impl Judge {
                     out.extend_from_slice(if place == 0 { b"" } else { b"," });
                     push_text(out, &reason.words);
                 }
-                let verdict = judgement.verdict;
+                let (verdict, nearest) = (judgement.verdict, judgement.nearest);
+                out.push(b']');
+                if let Some(nearest) = nearest {
+                    out.extend_from_slice(b",\"nearest\":{\"key\":");
+                    push_text(out, nearest.key);
+                    let _ = write!(
+                        out,
+                        ",\"class\":\"{}\",\"likeness\":{:.2}}}",
+                        nearest.class, nearest.likeness
+                    );
+                }
                 self.close(&alert.key, verdict, after, out)
             }
         };
@@ -230,6 +242,7 @@ impl Judge {
         push_plain(out, Verdict::Abstain);
         out.extend_from_slice(b",\"probability\":null,\"reasons\":[");
         push_text(out, why);
+        out.push(b']');
         self.close(key, Verdict::Abstain, after, out)
     }
 
@@ -251,9 +264,9 @@ impl Judge {
         &line[after..]
     }
 
-    /// Writes what stands behind the reasons.
+    /// Writes the rest of the member, and of the line.
     fn close(&mut self, key: &Key, verdict: Verdict, after: &[u8], out: &mut Vec<u8>) -> Judged {
-        out.extend_from_slice(b"],\"key\":");
+        out.extend_from_slice(b",\"key\":");
         push_plain(out, key);
         out.extend_from_slice(&self.setup.origin);
         let end = out.len();

@@ -174,6 +174,8 @@ impl Live {
     /// # Errors
     /// When standard output is closed, or what was done cannot be remembered.
     pub fn run(mut self, stop: &AtomicBool, reopen: &AtomicBool) -> Result<Counts> {
+        // From now on what is rotated is known not to have been read.
+        self.commit(Duration::ZERO)?;
         while !stop.load(Ordering::Relaxed) {
             if reopen.swap(false, Ordering::Relaxed) {
                 self.reopen();
@@ -284,7 +286,7 @@ impl Live {
             let inputs = self
                 .tails
                 .iter()
-                .filter_map(|tail| Some(Input { path: tail.path().to_owned(), position: tail.position()? }));
+                .map(|tail| Input { path: tail.path().to_owned(), position: tail.position() });
             let came = self.intake.queue.came();
             self.snapshot = Some(Snapshot { came, inputs: inputs.collect(), place: None });
         }

@@ -20,6 +20,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use memchr::memchr;
@@ -104,6 +105,8 @@ pub enum Piece<'a> {
 #[derive(Debug)]
 pub struct Tail {
     path: PathBuf,
+    /// When it was opened, if there was no file (Unix, ns).
+    opened: i128,
     max_line: usize,
     /// What is being read; `None` until there is a file.
     source: Option<Source>,
@@ -127,6 +130,7 @@ impl Tail {
     pub fn open(path: &Path, position: Option<&Position>) -> Result<Self> {
         let mut tail = Self {
             path: path.to_owned(),
+            opened: position.map_or_else(now, |position| position.modified),
             max_line: MAX_LINE,
             source: None,
             next: VecDeque::new(),
@@ -158,19 +162,23 @@ impl Tail {
         self.counts
     }
 
-    /// Where reading stands: behind the last line that was handed over. `None` until there is a file.
-    pub fn position(&self) -> Option<Position> {
-        let source = self.source.as_ref()?;
+    /// Where reading stands: behind the last line that was handed over.
+    pub fn position(&self) -> Position {
+        let done = self.done.iter().cloned().collect();
+        let Some(source) = &self.source else {
+            // Whatever is written from now on is to be read.
+            return Position { modified: self.opened, done, ..Position::default() };
+        };
         let (offset, tail) = source.settled();
-        Some(Position {
+        Position {
             device: source.device(),
             inode: source.inode(),
             offset,
             modified: source.modified(),
             head: source.head(),
             tail,
-            done: self.done.iter().cloned().collect(),
-        })
+            done,
+        }
     }
 
     /// Reads some more, at most a block, and hands over the lines that it ends. False when there is nothing now.
@@ -263,8 +271,7 @@ impl Tail {
     /// The rotated files that were written at `since` or later, but for the ones that were read, in the order in which they
     /// were last written.
     fn rotated(&mut self, since: i128) -> io::Result<VecDeque<Source>> {
-        let known: Vec<(u64, u64)> =
-            self.source.iter().chain(&self.next).map(|source| (source.device(), source.inode())).collect();
+        let known: Vec<(u64, u64)> = self.source.iter().chain(&self.next).map(Source::file_id).collect();
         let (mut sources, unreadable) = rotated::newer(&self.path, since, &known)?;
         self.counts.unreadable += unreadable;
         let mut kept = VecDeque::new();
@@ -315,7 +322,7 @@ impl Tail {
             return Ok(None);
         }
         let position = Position { offset, tail, head: source.head(), ..Position::default() };
-        let known = [(source.device(), source.inode())];
+        let known = [source.file_id()];
         for mut copy in rotated::newer(&self.path, i128::MIN, &known)?.0 {
             if copy.resume(&position)? {
                 return Ok(Some(copy));
@@ -437,6 +444,12 @@ impl Tail {
         }
         Ok(())
     }
+}
+
+/// The time of files (Unix, ns), a little early: they have the time of the clock's last tick.
+fn now() -> i128 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_nanos() as i128 - 1_000_000_000
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::unix::fs::DirEntryExt as _;
 use std::path::{Path, PathBuf};
 
 use super::source::Source;
@@ -9,30 +10,66 @@ use super::source::Source;
 /// Rotated files that are looked at, at most: the latest.
 const MAX_FILES: usize = 64;
 
+/// How often the directory is listed anew because files were renamed meanwhile, at most.
+const LISTINGS: usize = 50;
+
 /// The files that `path` was rotated to and that were written at `since` (Unix, ns) or later, the latest last; how many
 /// could not be opened or unpacked. Left out are those in `known`, by device and inode.
 pub(super) fn newer(path: &Path, since: i128, known: &[(u64, u64)]) -> io::Result<(VecDeque<Source>, u64)> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Ok(Default::default()) };
-    let mut names: Vec<String> = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
-        names.extend(entry?.file_name().into_string().ok().filter(|other| is_rotated(name, other)));
-    }
-    let mut found = Vec::new();
-    let mut unreadable = 0;
-    for other in &names {
-        // While it is being compressed, the file itself is still there.
-        if plain_name(other).is_some_and(|plain| names.iter().any(|name| name == plain)) {
-            continue;
+    // A file that is renamed between the listing and its opening would be missed, or taken for another.
+    let mut listed = list(dir, name)?;
+    let (mut found, mut unreadable) = (Vec::new(), 0);
+    for _ in 0..LISTINGS {
+        (found, unreadable) = open(dir, &listed);
+        let again = list(dir, name)?;
+        if again == listed {
+            break;
         }
-        let file: PathBuf = dir.join(other);
+        listed = again;
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    found.retain(|(modified, _, source)| *modified >= since && !known.contains(&source.file_id()));
+    // Of files that were written at the same time the one rotated last has the lowest number.
+    let number =
+        |name: &str| (plain_name(name).unwrap_or(name).len(), plain_name(name).unwrap_or(name).to_owned());
+    found.sort_by_cached_key(|(modified, name, _)| (*modified, std::cmp::Reverse(number(name))));
+    let latest = found.len().saturating_sub(MAX_FILES);
+    Ok((found.drain(latest..).map(|(_, _, source)| source).collect(), unreadable))
+}
+
+/// Names that the file was rotated to, with their inodes. Of a file and its compressed form only the file: it is being
+/// compressed.
+fn list(dir: &Path, name: &str) -> io::Result<Vec<(String, u64)>> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let inode = entry.ino();
+        all.extend(
+            entry
+                .file_name()
+                .into_string()
+                .ok()
+                .filter(|other| is_rotated(name, other))
+                .map(|name| (name, inode)),
+        );
+    }
+    all.sort_unstable();
+    let is_packing = |name: &str| {
+        plain_name(name)
+            .is_some_and(|plain| all.binary_search_by(|(name, _)| name.as_str().cmp(plain)).is_ok())
+    };
+    Ok(all.iter().filter(|(name, _)| !is_packing(name)).cloned().collect())
+}
+
+fn open(dir: &Path, listed: &[(String, u64)]) -> (Vec<(i128, String, Source)>, u64) {
+    let (mut found, mut unreadable) = (Vec::new(), 0);
+    for (name, _) in listed {
+        let file: PathBuf = dir.join(name);
         match Source::unpacked(&file) {
-            Ok(Some(source)) => {
-                let modified = source.modified();
-                if modified >= since && !known.contains(&(source.device(), source.inode())) {
-                    found.push((modified, other, source));
-                }
-            }
+            Ok(Some(source)) => found.push((source.modified(), name.clone(), source)),
+            // Renamed: the next listing has it.
             Ok(None) => {}
             Err(error) => {
                 unreadable += 1;
@@ -40,10 +77,7 @@ pub(super) fn newer(path: &Path, since: i128, known: &[(u64, u64)]) -> io::Resul
             }
         }
     }
-    // Of files that were written at the same time the one rotated last has the lowest number.
-    found.sort_by(|a, b| (a.0, b.1.len(), b.1).cmp(&(b.0, a.1.len(), a.1)));
-    let latest = found.len().saturating_sub(MAX_FILES);
-    Ok((found.drain(latest..).map(|(_, _, source)| source).collect(), unreadable))
+    (found, unreadable)
 }
 
 /// The name without the ending of a compressed file.

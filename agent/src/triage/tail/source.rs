@@ -97,7 +97,6 @@ impl Source {
         let Some(mut source) = Self::plain(path)? else { return Ok(None) };
         if let Some(stream) = ingest::unpacked(source.file.try_clone()?)? {
             source.input = Input::Packed(stream);
-            source.inode = 0;
         }
         Ok(Some(source))
     }
@@ -108,7 +107,12 @@ impl Source {
 
     /// The inode; 0 for a compressed file, which is not the one that was written.
     pub(super) fn inode(&self) -> u64 {
-        self.inode
+        if let Input::Packed(_) = self.input { 0 } else { self.inode }
+    }
+
+    /// Device and inode of what lies on disk, compressed or not.
+    pub(super) fn file_id(&self) -> (u64, u64) {
+        (self.device, self.inode)
     }
 
     pub(super) fn size(&self) -> io::Result<u64> {
@@ -212,7 +216,8 @@ impl Source {
     pub(super) fn resume(&mut self, position: &Position) -> io::Result<bool> {
         if position.offset == 0 {
             // Nothing was read of it, so nothing but the inode tells it.
-            return Ok(self.inode == position.inode && self.device == position.device && self.inode != 0);
+            let inode = self.inode();
+            return Ok(inode == position.inode && self.device == position.device && inode != 0);
         }
         if !self.begins_with(&position.head)? {
             return Ok(false);

@@ -145,7 +145,7 @@ fn a_restart_goes_on_where_it_stopped_whatever_happened_meanwhile() {
         log.append(&line(300)[..4]);
         let mut tail = open(&log, None);
         expect(&mut tail, 0..300);
-        let position = tail.position().expect("a position");
+        let position = tail.position();
         let stored: Position =
             serde_json::from_str(&serde_json::to_string(&position).expect("written")).expect("read");
         assert_eq!(stored, position);
@@ -182,7 +182,7 @@ fn a_restart_goes_on_where_it_stopped_whatever_happened_meanwhile() {
         expect(&mut tail, 300..320);
         assert_eq!(tail.counts().missing, 0, "{happened}");
         // A second restart repeats nothing either.
-        let mut tail = open(&log, tail.position().as_ref());
+        let mut tail = open(&log, Some(&tail.position()));
         expect(&mut tail, 320..320);
     }
 }
@@ -218,9 +218,24 @@ fn a_file_that_is_gone_for_good_is_said() {
     let position = tail.position();
     fs::remove_file(log.path()).expect("removed");
     log.lines(10);
-    let mut tail = open(&log, position.as_ref());
+    let mut tail = open(&log, Some(&position));
     expect(&mut tail, 10..20);
     assert_eq!(tail.counts().missing, 1);
+}
+
+#[test]
+fn a_file_that_came_and_went_while_nobody_looked_is_read() {
+    let mut log = Log::new();
+    let tail = open(&log, None);
+    let before = tail.position();
+    drop(tail);
+    log.lines(10);
+    log.rename("eve.json", "eve.json.1");
+    log.pack("eve.json.1");
+    log.lines(10);
+    let mut tail = open(&log, Some(&before));
+    expect(&mut tail, 0..20);
+    assert_eq!(tail.counts().missing, 0);
 }
 
 #[test]
@@ -235,7 +250,7 @@ fn an_unfinished_line_of_a_rotated_file_is_handed_over_once() {
     let lines = read(&mut tail);
     assert_eq!((lines.len(), lines[0].as_str()), (3, "half"));
     assert_eq!(tail.counts().cut, 1);
-    let mut tail = open(&log, tail.position().as_ref());
+    let mut tail = open(&log, Some(&tail.position()));
     expect(&mut tail, 5..5);
 }
 
@@ -249,7 +264,7 @@ fn a_line_of_any_length_takes_bounded_memory_and_is_never_split_by_a_restart() {
     log.append(&long);
     assert_eq!(read(&mut tail).concat(), long);
     assert!(tail.buffer.len() <= BLOCK + 2000, "{}", tail.buffer.len());
-    let position = tail.position().expect("a position");
+    let position = tail.position();
     assert_eq!(position.offset, 6, "it begins again with the line's start");
     log.append("\nnext\n");
     assert_eq!(read(&mut tail), ["\n", "next\n"]);
