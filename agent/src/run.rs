@@ -153,7 +153,6 @@ fn start(options: &Options) -> Result<Parts> {
     let started = now();
     let host = host::name();
     let model = config.model.path.as_deref().map(model::load).transpose()?;
-    let alerts = open_triage(config, model.as_ref())?;
     let fingerprint = model.as_ref().map(|m| m.fingerprint.clone());
     let mut capture_options = config.capture.options()?;
     capture_options.cgroups = host::cgroup_ids(&config.capture.cgroups)?;
@@ -163,6 +162,7 @@ fn start(options: &Options) -> Result<Parts> {
     let server = Server::open(&config.web, site)?;
     // Before all else that fails for want of privilege: it needs the most, and says what.
     let mut capture = Capture::start(&capture_options)?;
+    let alerts = open_triage(config, model.as_ref())?;
     let namer = key::namer(config)?;
     let (spool, tree_spool) = open_spools(config, &host, started)?;
     let (tap, live, listed) = match screener.as_ref().and_then(|screener| Live::new(config, screener)) {

@@ -21,6 +21,7 @@ use super::output::{Output, Place, Written};
 use super::queue::Queue;
 use super::state::{Input, State};
 use super::tail::{self, Piece, Tail};
+use crate::run::now;
 
 /// How often a log is looked at that has nothing new.
 const LOOK: Duration = Duration::from_millis(50);
@@ -28,6 +29,9 @@ const LOOK: Duration = Duration::from_millis(50);
 const COMMIT: Duration = Duration::from_secs(1);
 /// How soon what failed is tried again.
 const RETRY: Duration = Duration::from_millis(500);
+
+/// How much later than its alert a line may be read and still wait for the exchange, beyond the wait itself, in nanoseconds.
+const OLD: u64 = 10_000_000_000;
 
 /// What to follow.
 #[derive(Clone, Debug)]
@@ -87,6 +91,7 @@ pub struct Live {
     read_failed: Option<Instant>,
     read_errors: u64,
     committed: Instant,
+    commit_failed: bool,
     state: State,
     snapshot: Option<Snapshot>,
 }
@@ -164,6 +169,7 @@ impl Live {
             read_failed: None,
             read_errors: 0,
             committed: Instant::now(),
+            commit_failed: false,
             state,
             snapshot: None,
         })
@@ -198,7 +204,7 @@ impl Live {
         }
         self.release(Some(Instant::now()));
         self.write()?;
-        self.commit(COMMIT)?;
+        self.try_to_commit();
         Ok(more && self.out.is_empty())
     }
 
@@ -310,8 +316,22 @@ impl Live {
         if let Sink::File(output) = &self.sink {
             output.sync().with_context(|| format!("failed to write {}", output.path().display()))?;
         }
-        self.state = State { output: place, inputs, ..State::default() };
-        self.state.write(path)
+        let mut state = State { output: place, inputs, ..State::default() };
+        state.write(path)?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Remembers how far the inputs were read. Where that fails it is tried again: a disk that is full stops nothing else.
+    fn try_to_commit(&mut self) {
+        match self.commit(COMMIT) {
+            Ok(()) => self.commit_failed = false,
+            Err(error) => {
+                if !std::mem::replace(&mut self.commit_failed, true) {
+                    tracing::error!("{error:#}; it is tried again");
+                }
+            }
+        }
     }
 
     fn reopen(&mut self) {
@@ -403,8 +423,11 @@ impl Intake {
         let sought = judged.zip(self.links.as_ref()).and_then(|(judged, links)| {
             let (request, signature) = judged.about?;
             link::lock(links).seek();
+            // Of an alert that is old already, as when a log is read for the first time, the exchange is there or will never be.
+            let is_old = now().saturating_sub(judged.key.time) > self.link_wait.as_nanos() as u64 + OLD;
+            let wait = if is_old { Duration::ZERO } else { self.link_wait };
             let sought = Sought { key: judged.key, verdict: judged.verdict, request, signature };
-            Some((sought, judged.end, Instant::now() + self.link_wait))
+            Some((sought, judged.end, Instant::now() + wait))
         });
         self.queue.end_line(start, sought);
     }
