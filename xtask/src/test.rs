@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use crate::apt::{self, need};
 use crate::build;
 use crate::shell::{as_root, can_be_root, cargo, is_root, run, say};
+use crate::suricata;
 
 /// The servers, loads, compilers and network tools that the kernel tests drive.
 const NEEDS: &[apt::Need] = &[
@@ -68,6 +69,7 @@ pub(crate) fn kernel(object: &Path, arguments: &[String]) -> Result<()> {
         return Ok(());
     }
     apt::ensure(NEEDS)?;
+    suricata::prepare()?;
     mount_tracefs()?;
     say("running the kernel tests as root");
     let mut command = cargo();
