@@ -142,6 +142,12 @@ fn nothing_is_lost_or_repeated_though_the_log_is_rotated_and_the_agent_killed() 
     let mut writer = Writer::new(dir.path());
     let mut rng = fastrand::Rng::with_seed(7);
     let mut follower = Follower::start(dir.path(), &models[0]);
+    // What was rotated before anybody ever followed is nobody's business.
+    let began = Instant::now();
+    while !dir.path().join("judged.json.position").exists() {
+        assert!(began.elapsed() < PATIENCE, "it does not begin");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     for turn in 0..24 {
         writer.lines(rng.u64(1..400));
         match rng.u32(..5) {
