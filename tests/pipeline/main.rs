@@ -18,3 +18,4 @@ mod spans;
 mod story;
 mod trees;
 mod update;
+mod watchlist;

@@ -9,6 +9,7 @@ mod store;
 mod train;
 mod trees;
 mod triage;
+mod watchlist;
 mod words;
 
 use std::process::ExitCode;
@@ -44,6 +45,9 @@ enum Command {
     Mine(mine::MineArgs),
     /// Learn which of Suricata's alerts are real.
     Triage(triage::TriageArgs),
+    /// Build and look at lists of identities to screen callers against.
+    #[command(subcommand)]
+    Watchlist(watchlist::WatchlistCommand),
 }
 
 /// Runs the command that the process was started with.
@@ -70,6 +74,7 @@ impl Cli {
             Command::Inspect(args) => args.run(),
             Command::Mine(args) => args.run(),
             Command::Triage(args) => args.run(),
+            Command::Watchlist(command) => command.run(),
         }
     }
 }

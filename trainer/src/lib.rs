@@ -2,8 +2,8 @@
 //!
 //! [`ingest`] reads logs and spools, [`corpus`] names and cuts what was read with the agent's own code, [`mod@train`] fits and
 //! calibrates a model ([`markov`], [`counts`], [`patterns`] with [`mine`], [`timing`]), and [`score`] and [`evaluate`] judge
-//! sessions by it; [`holdout`] and [`drift`] do so without [`labels`]. [`report`] shows all that on a page. [`cli`] is the
-//! command line.
+//! sessions by it; [`holdout`] and [`drift`] do so without [`labels`]. [`report`] shows all that on a page. [`mod@watchlist`]
+//! builds the lists that callers are screened against. [`cli`] is the command line.
 
 pub mod calibrate;
 pub mod cli;
@@ -31,4 +31,5 @@ pub mod timing;
 pub mod train;
 pub mod trees;
 pub mod triage;
+pub mod watchlist;
 pub mod whole;
