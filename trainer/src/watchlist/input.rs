@@ -67,7 +67,7 @@ impl Text {
         Ok(OriginFile { digest, ..self.file })
     }
 
-    #[cfg(test)]
+    /// Text from memory.
     pub(super) fn of(text: &[u8]) -> Self {
         Self::new(Box::new(Cursor::new(text.to_vec())), Encoding::Utf8, OriginFile::default())
     }

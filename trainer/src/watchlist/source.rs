@@ -114,12 +114,30 @@ pub fn load(spec: &SourceSpec, options: &Options, problems: &mut Problems<'_>) -
             Some(format) => format,
             None => *format.insert(Format::of(&mut text).with_context(at)?),
         };
-        reading.main(of_this, text, place).with_context(at)?;
+        reading.main(of_this, text, &place.name).with_context(at)?;
         if of_this == Format::OfacCsv {
             reading.beside(place, &places)?;
         }
     }
     let format = format.with_context(|| format!("{} holds no list", spec.file.display()))?;
+    reading.finish(format)
+}
+
+/// Reads one source from memory, without other files.
+///
+/// # Errors
+/// As [`load`].
+pub fn read(
+    bytes: &[u8],
+    spec: &SourceSpec,
+    options: &Options,
+    problems: &mut Problems<'_>,
+) -> Result<Loaded> {
+    let mut text = Text::of(bytes);
+    let mut reading =
+        Reading { spec, options, sink: Sink::new(problems), origin: Origin::default(), cut_remarks: 0 };
+    let format = spec.format.map_or_else(|| Format::of(&mut text), Ok)?;
+    reading.main(format, text, &spec.file.display().to_string())?;
     reading.finish(format)
 }
 
@@ -143,9 +161,9 @@ struct Reading<'s, 'p> {
 }
 
 impl Reading<'_, '_> {
-    fn main(&mut self, format: Format, mut text: Text, place: &Place) -> Result<()> {
+    fn main(&mut self, format: Format, mut text: Text, name: &str) -> Result<()> {
         let sink = &mut self.sink;
-        sink.begin(&place.name);
+        sink.begin(name);
         match format {
             Format::OfacCsv => {
                 self.cut_remarks += ofac::read(&mut text, sink)?;
