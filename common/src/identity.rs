@@ -33,6 +33,8 @@ mod policy;
 mod script;
 mod similar;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod translit;
 mod watchlist;
 

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::name::{Role, Word};
 use super::similar::{How, Spelt, loose, similar};
+use super::translit::Origin;
 
 /// How much a listed word counts that the query does not have.
 const MISSING: f64 = 0.35;
@@ -114,25 +115,27 @@ fn words(a: &Word, b: &Word, cut: bool) -> (f64, How) {
     best
 }
 
-/// How well a run of words, written as one, fits a single word.
+/// How well a run of words, written as one, fits a single word; the last of them in every spelling.
 fn joined(parts: &[Word], whole: &Word) -> f64 {
-    let length: usize = parts.iter().map(|part| part.text.len()).sum();
-    let fits = |text: &str| text.len().abs_diff(length) <= 2 && text.len() >= 4;
-    let spellings = std::iter::once(&whole.text).chain(&whole.also).filter(|text| fits(text));
+    let Some((last, before)) = parts.split_last() else { return 0.0 };
+    let length: usize = before.iter().map(|part| part.text.len()).sum();
     let mut best = 0.0f64;
-    let (mut run, mut sound) = (String::new(), Vec::new());
-    for text in spellings {
-        if run.is_empty() {
-            run = parts.iter().map(|part| part.text.as_str()).collect();
-        }
-        if sound.is_empty() {
-            sound = loose(&run);
-        }
-        let other = loose(text);
-        let one = Spelt { text: &run, loose: &sound, origin: parts[0].origin };
-        let (score, how) = similar(one, Spelt { text, loose: &other, origin: whole.origin }, false);
-        if how != How::GivenName && score >= 0.85 {
-            best = best.max(score * REJOINED);
+    for end in std::iter::once(&last.text).chain(&last.also) {
+        let length = length + end.len();
+        for text in std::iter::once(&whole.text).chain(&whole.also) {
+            if text.len().abs_diff(length) > 2 || text.len() < 4 {
+                continue;
+            }
+            let mut run: String = before.iter().map(|part| part.text.as_str()).collect();
+            run.push_str(end);
+            let (sound, other) = (loose(&run), loose(text));
+            let consonants = parts.iter().any(|part| part.origin == Origin::Consonants);
+            let origin = if consonants { Origin::Consonants } else { Origin::Letters };
+            let one = Spelt { text: &run, loose: &sound, origin };
+            let (score, how) = similar(one, Spelt { text, loose: &other, origin: whole.origin }, false);
+            if how != How::GivenName && score >= 0.85 {
+                best = best.max(score * REJOINED);
+            }
         }
     }
     best

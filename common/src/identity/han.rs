@@ -246,6 +246,7 @@ fn cantonese(jyutping: &str) -> Vec<String> {
     };
     let long = last.replace("aa", "a");
     let lasts: Vec<String> = match last {
+        "aa" => vec!["a".into(), "ah".into()],
         "oeng" => vec!["eung".into()],
         "oek" => vec!["euk".into()],
         "eon" => vec!["un".into()],

@@ -96,6 +96,8 @@ pub(super) fn wade_giles(syllable: &str) -> Vec<String> {
         "ri" => &["jih"],
         "er" => &["erh"],
         "yi" => &["i", "yi"],
+        "ying" => &["ying", "ing"],
+        "yin" => &["yin", "in"],
         "yan" => &["yen"],
         "ye" => &["yeh"],
         "you" => &["yu"],

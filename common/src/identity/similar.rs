@@ -277,7 +277,8 @@ pub(super) fn skeleton(word: &str) -> Vec<u8> {
         let (class, used) = match (bytes[at], next) {
             (b'k' | b'g' | b't' | b'd' | b's' | b'z' | b'p' | b'c', Some(b'h')) => match bytes[at] {
                 b'p' => (b'f', 2),
-                b'c' => (b'c', 2),
+                // French and Maghrebi spellings write ch for sh.
+                b'c' => (b's', 2),
                 b'z' => (b'g', 2),
                 other => (other, 2),
             },
@@ -359,8 +360,8 @@ mod tests {
     #[test]
     fn the_distance_is_symmetric_and_zero_only_for_the_same() {
         for (a, b) in [("abc", "acb"), ("moses", "mose"), ("x", "yz"), ("", "abc"), ("hh", "h")] {
-            let (there, back) = (distance(a.as_bytes(), b.as_bytes()), distance(b.as_bytes(), a.as_bytes()));
-            assert!((there - back).abs() < 1e-6 && there > 0.0, "{a} {b}");
+            let far = |a: &str, b: &str| distance(a.as_bytes(), b.as_bytes(), 99.0).unwrap();
+            assert!((far(a, b) - far(b, a)).abs() < 1e-6 && far(a, b) > 0.0, "{a} {b}");
         }
         assert_eq!(distance(b"same", b"same", 1.0), Some(0.0));
         assert_eq!(distance(b"abcdefgh", b"stuvwxyz", 2.0), None);

@@ -75,25 +75,59 @@ fn cyrillic(word: &str) -> Spelled {
     Spelled { text, also, origin: Origin::Letters }
 }
 
-/// Arabic, Persian, Urdu, Hebrew: looked up as a whole, without the article, and else consonant by consonant.
+/// Arabic, Persian, Urdu, Hebrew: looked up as a whole, without what stands before or behind, and else consonant by
+/// consonant.
 fn abjad(word: &str) -> Vec<Spelled> {
     let plain: String = word.chars().map(plain_letter).collect();
-    if let Some(known) = tables::vocalised(&plain).or_else(|| tables::vocalised(word)) {
-        return known.split(' ').map(|text| Spelled::letters(text.to_owned())).collect();
+    let letters = |known: &str| known.split(' ').map(|text| Spelled::letters(text.to_owned())).collect();
+    if plain == "الدين" {
+        // The article takes the sound of the letter that follows it.
+        let also = ["addin", "uddin", "eddin", "eddine", "uddine", "odin"].map(str::to_owned).to_vec();
+        return vec![Spelled { text: "aldin".to_owned(), also, origin: Origin::Letters }];
     }
-    if let Some(rest) = plain.strip_prefix("ال").filter(|rest| rest.chars().count() > 2) {
-        let mut spelled = vec![Spelled::letters("al".to_owned())];
-        match tables::vocalised(rest) {
-            Some(known) => spelled.extend(known.split(' ').map(|text| Spelled::letters(text.to_owned()))),
-            None => spelled.push(consonants(rest)),
+    if plain == "الله" {
+        let also = ["ullah", "ollah", "ulla", "olla"].map(str::to_owned).to_vec();
+        return vec![Spelled { text: "allah".to_owned(), also, origin: Origin::Letters }];
+    }
+    if let Some(known) = tables::vocalised(&plain).or_else(|| tables::vocalised(word)) {
+        return letters(known);
+    }
+    let long = |rest: &&str| rest.chars().count() > 2;
+    for (before, spelled) in [("عبدال", "abd al"), ("ال", "al"), ("عبد", "abd")] {
+        if let Some(rest) = plain.strip_prefix(before).filter(long) {
+            let mut words: Vec<Spelled> = letters(spelled);
+            words.extend(abjad_stem(rest));
+            return words;
         }
-        return spelled;
+    }
+    for (behind, spelled) in [("الدين", "الدين"), ("الله", "الله")] {
+        if let Some(rest) = plain.strip_suffix(behind).filter(long) {
+            let mut words = abjad_stem(rest);
+            words.extend(abjad(spelled));
+            return words;
+        }
     }
     vec![consonants(&plain)]
 }
 
+fn abjad_stem(stem: &str) -> Vec<Spelled> {
+    match tables::vocalised(stem) {
+        Some(known) => known.split(' ').map(|text| Spelled::letters(text.to_owned())).collect(),
+        None => vec![consonants(stem)],
+    }
+}
+
+/// What is written, and where Persian, Urdu and the Maghreb say it otherwise, that as well.
 fn consonants(word: &str) -> Spelled {
-    Spelled { text: ascii(word), also: Vec::new(), origin: Origin::Consonants }
+    let text = ascii(word);
+    let elsewhere = [word.replace(['ض', 'ظ', 'ذ'], "ز").replace('ث', "س"), word.replace('ق', "گ")];
+    let mut also: Vec<String> = Vec::new();
+    for spelling in elsewhere.iter().map(|spelling| ascii(spelling)) {
+        if spelling != text && !also.contains(&spelling) {
+            also.push(spelling);
+        }
+    }
+    Spelled { text, also, origin: Origin::Consonants }
 }
 
 /// The form of a letter that spelling does not distinguish.
@@ -228,6 +262,8 @@ mod tests {
         assert_eq!(first("Щёлоков"), "shchelokov");
         assert_eq!(first("أحمد"), "ahmad");
         assert_eq!(first("الظواهري"), "al zawahiri");
+        assert_eq!(first("عبدالجبار"), "abd al jbr");
+        assert_eq!(first("نورالدين"), "nur aldin");
         assert_eq!(first("Νικόλαος"), "nikolaos");
         assert_eq!(first("김정은"), "kim jeongeun");
         assert_eq!(first("משה"), "moshe");
