@@ -27,6 +27,7 @@ use crate::config::{self, Config};
 use crate::key;
 
 pub use audit::{Audit, Tip, Verified, verify};
+pub use batch::fuzz;
 pub use cleared::{Clearance, Cleared, NotCleared};
 pub use command::{Arguments, command};
 pub use list::{ListFile, LoadError, Loaded};
@@ -183,9 +184,14 @@ impl Screener {
         let loaded = self.list.current();
         let subjects = [caller.map(|caller| self.caller_subject(caller)), Some(self.query_subject(query))];
         let known = self.cleared.as_ref().map_or(0, |cleared| cleared.count(&subjects));
-        // What is cleared must not push out of the answer what is not.
-        let policy = Policy { max_hits: self.policy.max_hits.saturating_add(known), ..self.policy.clone() };
-        let mut answer = loaded.watchlist.screen(query, &policy);
+        let mut answer = match known {
+            0 => loaded.watchlist.screen(query, &self.policy),
+            // What is cleared must not push out of the answer what is not.
+            known => {
+                let max_hits = self.policy.max_hits.saturating_add(known);
+                loaded.watchlist.screen(query, &Policy { max_hits, ..self.policy.clone() })
+            }
+        };
         let mut cleared = Vec::new();
         if known > 0 {
             let before = answer.hits.len();

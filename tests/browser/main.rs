@@ -1,6 +1,12 @@
-//! The training report in a real browser: it loads whole, says nothing on the console, and asks nobody for anything.
+//! Pages in a real browser: they load whole, say nothing on the console, and ask nobody for anything. Here the training
+//! report; in `screen` the agent's search page.
 //!
 //! `cargo xtask test` installs Chromium and runs these tests.
+
+mod devtools;
+#[path = "../pipeline/screen/made.rs"]
+mod made;
+mod screen;
 
 use std::fmt::Write as _;
 use std::fs;

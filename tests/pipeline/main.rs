@@ -13,6 +13,7 @@ mod labels;
 mod model_file;
 mod properties;
 mod report;
+mod screen;
 mod secrets;
 mod spans;
 mod story;

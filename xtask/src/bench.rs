@@ -6,6 +6,7 @@ mod kmeans;
 mod measured;
 mod mine;
 mod overhead;
+mod screen;
 mod summary;
 mod trees;
 mod triage;
@@ -30,6 +31,8 @@ pub(crate) enum What {
     Ingest,
     /// K-means beside scikit-learn's, on the same points
     Kmeans,
+    /// Names looked up in a list, beside rapidfuzz
+    Screen,
     /// Following functions, per call: nothing, the tree coder, bpftrace timing the same, an event for each call
     Trees,
     /// Alerts judged by `gait-agent triage`, beside jq and cat
@@ -59,9 +62,13 @@ pub(crate) struct Options {
     /// Size of the access log, or of the alerts (600 at most), in MB
     #[arg(long, default_value_t = 1000)]
     megabytes: u32,
-    /// Files of your own instead of made ones: sequences in SPMF's form, lines of an access log, or an eve.json
+    /// Files of your own instead of made ones: sequences in SPMF's form, lines of an access log, an eve.json, or what
+    /// publishers of lists publish
     #[arg(long, value_name = "FILE")]
     data: Vec<PathBuf>,
+    /// The list that names are looked up in, instead of a made one, or one built of the files of --data
+    #[arg(long, value_name = "FILE")]
+    list: Option<PathBuf>,
     /// Prints the figures as JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -82,6 +89,9 @@ pub(crate) fn bench(what: What, options: &Options) -> Result<()> {
     }
     if is(What::Kmeans) {
         kmeans::kmeans(options)?;
+    }
+    if is(What::Screen) {
+        screen::screen(options)?;
     }
     if is(What::Trees) {
         trees::trees(options)?;

@@ -169,3 +169,76 @@ fn a_sink_that_refuses_loses_nothing_silently() {
     reporter.report(finding()).expect("rendered");
     assert_eq!(reporter.finish(), Counts { reported: 2, written: 0, lost: 2 });
 }
+
+/// The rule that the documentation states: one step up for a name to look at, two for one that is as good as certain.
+#[test]
+fn what_a_listed_caller_does_weighs_more() {
+    use gait_common::identity::Decision::{self, Block, Review};
+    let severity = |decision: Option<Decision>| {
+        let standing = decision.map(|decision| Standing {
+            decision,
+            source: "un".to_owned(),
+            id: "7".to_owned(),
+            name: "Ivan Testov".to_owned(),
+            score: 0.9,
+        });
+        let line = ocsf::line(&finding().into(), &origin(), standing.as_ref()).expect("rendered");
+        let event: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+        let said =
+            event["message"].as_str().is_some_and(|said| said.contains("Ivan Testov (un 7) by 90 of 100"));
+        assert_eq!(
+            (said, event["unmapped"]["gait"]["listed"].is_object()),
+            (standing.is_some(), standing.is_some())
+        );
+        (event["severity_id"].as_u64(), event["severity"].as_str().map(str::to_owned))
+    };
+    assert_eq!(severity(None), (Some(3), Some("Medium".to_owned())));
+    assert_eq!(severity(Some(Review)), (Some(4), Some("High".to_owned())));
+    assert_eq!(severity(Some(Block)), (Some(5), Some("Critical".to_owned())));
+}
+
+#[test]
+fn a_listed_caller_is_explained_field_by_field() {
+    use gait_common::finding::{ListedFinding, ListedHit};
+    use gait_common::identity::{Decision, EntityKind, Field, FieldScore, ListVersion};
+    let field = FieldScore {
+        field: Field::Name,
+        weight: 1.0,
+        score: 0.9,
+        query: "I*** T***".to_owned(),
+        listed: "Ivan Testov".to_owned(),
+        forms: Vec::new(),
+        tokens: Vec::new(),
+        reason: "1 letter differs".to_owned(),
+    };
+    let hit = ListedHit {
+        source: "un".to_owned(),
+        id: "7".to_owned(),
+        kind: EntityKind::Person,
+        name: "Ivan Testov\u{1b}[2J".to_owned(),
+        score: 0.9,
+        decision: Decision::Review,
+        fields: vec![field],
+    };
+    let list = ListVersion { name: "un".to_owned(), version: "3".to_owned(), date: "2026-02-27".to_owned() };
+    let finding = ListedFinding {
+        id: "listed-1".to_owned(),
+        time: 1_795_332_660_000_000_000,
+        caller: "198.51.100.7".to_owned(),
+        identity: "header:x-user-name".to_owned(),
+        name: "I*** T***".to_owned(),
+        pid: 42,
+        comm: "nginx".to_owned(),
+        decision: Decision::Review,
+        score: 0.9,
+        channel: "caller".to_owned(),
+        hits: vec![hit],
+        more: 1,
+        list: "abcd".to_owned(),
+        lists: vec![list],
+    };
+    insta::assert_snapshot!("listed_paragraph", paragraph(&finding.clone().into()));
+    let line = ocsf::line(&finding.into(), &origin(), None).expect("rendered");
+    let event: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+    insta::assert_json_snapshot!("listed_ocsf", event);
+}

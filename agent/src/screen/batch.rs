@@ -265,3 +265,26 @@ impl Progress {
         }
     }
 }
+
+/// Reads bytes that anybody may have written as a file of names; what the fuzzer runs.
+///
+/// # Panics
+/// When a row that comes out breaks a promise of this module.
+pub fn fuzz(bytes: &[u8]) {
+    let mut rows = Rows::new(bytes, b',');
+    let Ok(Some(header)) = rows.next() else { return };
+    let Ok(columns) = Columns::new(&header, &[]) else { return };
+    let (mut number, mut out) = (0, String::new());
+    while let Ok(Some(row)) = rows.next() {
+        number += 1;
+        assert_eq!(row.number, number, "rows are numbered without a gap");
+        if let Ok((query, _)) = columns.query(&row, "batch") {
+            assert!(super::check(&query).is_ok(), "{query:?}");
+        }
+        out.clear();
+        answers::push(&mut out, &row, (columns.id(&row), columns.name(&row)), &Err(String::new()), ("", ""));
+        assert!(out.ends_with('\n') && out.chars().filter(|c| c.is_control()).count() == 1, "{out:?}");
+        assert!(out.len() < 16 << 10, "an answer is bounded");
+    }
+    assert_eq!(rows.read(), bytes.len() as u64, "everything was read");
+}

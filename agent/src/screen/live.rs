@@ -312,3 +312,6 @@ impl Live {
         may
     }
 }
+
+#[cfg(test)]
+mod tests;

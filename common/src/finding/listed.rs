@@ -68,6 +68,8 @@ impl ListedFinding {
             if !keep_names {
                 field.query = mask(&field.query);
                 field.forms.clear();
+                // After a colon a reason quotes the query in another writing.
+                field.reason.truncate(field.reason.find(':').unwrap_or(field.reason.len()));
                 field.tokens.iter_mut().for_each(|token| token.query = mask(&token.query));
             }
             field
@@ -95,6 +97,48 @@ pub fn mask(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_of_a_hidden_name_is_left_in_the_fields() {
+        use crate::identity::{Decision, Field, Form, Hit, Script, TokenScore};
+        let text = |text: &str| text.to_owned();
+        let form = Form { script: Script::Pinyin, query: text("ouyang minghua"), listed: text("") };
+        let token = TokenScore {
+            query: text("minghua"),
+            listed: text("minghua"),
+            score: 1.0,
+            weight: 1.0,
+            how: text("same"),
+        };
+        let field = FieldScore {
+            field: Field::Name,
+            weight: 1.0,
+            score: 0.9,
+            query: text("欧阳铭华"),
+            listed: text("OUYANG, M."),
+            forms: vec![form],
+            tokens: vec![token],
+            reason: text("the pinyin of the characters: ouyang minghua"),
+        };
+        let hit = Hit {
+            entity: 0,
+            id: text("1"),
+            source: text("un"),
+            kind: EntityKind::Person,
+            name: text("OUYANG, M."),
+            score: 0.9,
+            decision: Decision::Review,
+            fields: vec![field],
+            same: Vec::new(),
+        };
+        let answer = Answer { hits: vec![hit], ..Answer::default() };
+        let shown = |keep| serde_json::to_string(&ListedFinding::hits(&answer, 1, keep)).expect("JSON");
+        let (hidden, kept) = (shown(false), shown(true));
+        assert!(kept.contains("欧阳铭华") && kept.contains("ouyang minghua"), "{kept}");
+        for secret in ["铭", "ouyang minghua", "query\":\"minghua"] {
+            assert!(!hidden.contains(secret), "{secret}: {hidden}");
+        }
+    }
 
     #[test]
     fn of_a_masked_name_only_initials_are_left() {

@@ -1,6 +1,6 @@
 //! An answer for people: both sides of every field beside each other, and where each point of a score comes from.
 
-use gait_common::identity::{Decision, Entity, FieldScore, Hit, NameKind, TokenScore};
+use gait_common::identity::{self, Decision, Entity, FieldScore, Hit, NameKind, Script, TokenScore};
 use maud::{Markup, html};
 
 use super::form::Filled;
@@ -57,8 +57,9 @@ fn verdict(screened: &Screened, name: &str) -> Markup {
                         "."
                     } @else {
                         (count) " listed " (identities) " near enough"
-                        @match answer.decision {
-                            Decision::Block => " and one of them is as good as certain.",
+                        @match (answer.decision, count) {
+                            (Decision::Block, 1) => ": it is as good as certain.",
+                            (Decision::Block, _) => ", one of them as good as certain.",
                             _ => ". A person has to look.",
                         }
                     }
@@ -134,29 +135,64 @@ fn row(field: &FieldScore) -> Markup {
     html! {
         tr {
             th scope="row" { (field_name(field.field)) }
-            td { bdi { (field.query) } }
-            td { bdi { (field.listed) } }
-            td .number { (percent(field.score)) }
-            td .number { (percent(field.weight)) }
-            td .number { strong { (points(field.score * field.weight)) } }
-            td { (field.reason) }
+            td data-label="Asked for" { bdi { (side(&field.query)) } }
+            td data-label="Listed" { bdi { (side(&field.listed)) } }
+            td .number data-label="Fits" { (percent(field.score)) }
+            td .number data-label="Weight" { (percent(field.weight)) }
+            td .number data-label="Points" { strong { (points(field.score * field.weight)) } }
+            td data-label="Why" { (field.reason) }
         }
-        @for (at, form) in field.forms.iter().enumerate() {
+        @for (at, form) in forms(field).iter().enumerate() {
             tr .form {
-                th scope="row" { (script_name(form.script)) }
-                td { bdi { (side(&form.query)) } }
-                td { bdi { (side(&form.listed)) } }
-                td colspan="3" {}
-                td .quiet { @if at == 0 { "compared in this writing" } }
+                th scope="row" { (form.writing) }
+                td data-label="Asked for" { bdi { (side(form.query)) } }
+                td data-label="Listed" { bdi { (side(form.listed)) } }
+                td .gap colspan="3" {}
+                td { @if at == 0 && form.both() && field.forms.len() > 1 { "decided in this writing" } }
             }
         }
         @if field.tokens.len() > 1 || field.tokens.iter().any(|token| token.score < 1.0) {
             tr .form {
-                td {}
+                td .gap {}
                 td colspan="6" { (tokens(&field.tokens)) }
             }
         }
     }
+}
+
+/// A name in one writing, or one side in pinyin beside the other in Latin letters.
+struct Form<'a> {
+    writing: &'static str,
+    query: &'a str,
+    listed: &'a str,
+}
+
+impl Form<'_> {
+    fn both(&self) -> bool {
+        !self.query.is_empty() && !self.listed.is_empty()
+    }
+}
+
+/// The writings of a name: where one side is in pinyin and the other in Latin letters they stand beside each other.
+fn forms(field: &FieldScore) -> Vec<Form<'_>> {
+    let of = |script| field.forms.iter().find(|form| form.script == script);
+    let crossed = of(Script::Pinyin).zip(of(Script::Latin)).and_then(|(pinyin, latin)| {
+        let sides = [&pinyin.query, &latin.listed, &latin.query, &pinyin.listed];
+        let empty = sides.map(|side| side.is_empty());
+        match empty {
+            [false, false, true, true] => Some((&*pinyin.query, &*latin.listed)),
+            [true, true, false, false] => Some((&*latin.query, &*pinyin.listed)),
+            _ => None,
+        }
+    });
+    let whole = |form: &identity::Form| crossed.is_none() || form.script == Script::Han;
+    let crossed = crossed.map(|(query, listed)| Form { writing: "Pinyin, Latin", query, listed });
+    let rest = field.forms.iter().filter(|form| whole(form)).map(|form| Form {
+        writing: script_name(form.script),
+        query: &form.query,
+        listed: &form.listed,
+    });
+    crossed.into_iter().chain(rest).collect()
 }
 
 /// Word by word.

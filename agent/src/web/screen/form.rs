@@ -183,7 +183,9 @@ impl<'a> Page<'a> {
 
     fn search(&self) -> Markup {
         let filled = &self.filled;
-        let more = filled.values()[1..].iter().any(|(_, value)| !value.is_empty())
+        let said =
+            |(field, value): &(&str, &str)| !value.is_empty() && (*field != "channel" || *value != CHANNEL);
+        let more = filled.values()[1..].iter().any(said)
             || self.wrong.as_ref().is_some_and(|wrong| wrong.field != "name");
         html! {
             form .card .search method="post" action="/screen" {
@@ -201,7 +203,8 @@ impl<'a> Page<'a> {
                 div .ask {
                     label .hidden for="name" { "Name" }
                     input #name name="name" value=(filled.name) required maxlength="1024" autocomplete="off"
-                        autofocus[self.screened.is_none()] spellcheck="false" dir="auto"
+                        autofocus[self.screened.is_none() && self.wrong.as_ref().is_none_or(|wrong| wrong.field == "name")]
+                        spellcheck="false" dir="auto"
                         placeholder="A name, in any script and order"
                         aria-invalid[self.is_wrong("name")] aria-describedby="name-wrong";
                     button type="submit" { "Look up" }
@@ -241,7 +244,7 @@ impl<'a> Page<'a> {
             div .field {
                 label for=(name) { (label) }
                 input id=(name) name=(name) value=(value) placeholder=(hint) maxlength="1024" autocomplete="off"
-                    spellcheck="false" aria-invalid[self.is_wrong(name)] aria-describedby={ (name) "-wrong" };
+                    spellcheck="false" autofocus[self.is_wrong(name)] aria-invalid[self.is_wrong(name)] aria-describedby={ (name) "-wrong" };
                 (self.why_wrong(name))
             }
         }
