@@ -255,6 +255,7 @@ fn trees_that_contradict_themselves_are_refused() {
         (|trees| trees.trees[0].nodes[1].1 = 9, "nodes are no tree"),
         (|trees| trees.trees.push(trees.trees[0].clone()), "a tree is listed twice"),
         (|trees| trees.scopes.push(trees.scopes[0].clone()), "listed twice"),
+        (|trees| trees.paces.push(None), "paces of trees"),
         (|trees| trees.scopes[0].novel[1].mean = 2.0, "a rate of trees"),
         (|trees| trees.scopes[0].codes.reverse(), "a rate of trees"),
         (|trees| trees.scopes[0].codes[0].share.concentration = f64::INFINITY, "a rate of trees"),

@@ -241,11 +241,6 @@ impl Trees {
         if data.tempers.iter().any(|temper| !(0.0..=1.0).contains(temper)) {
             return Err("an exponent of trees is no share");
         }
-        if !data.paces.is_empty() && data.paces.len() != data.scopes.len()
-            || !data.paces.iter().flatten().all(Pace::is_sound)
-        {
-            return Err("the paces of trees are not those of their roots");
-        }
         if data.trees.len() > MAX_TREES || data.scopes.len() > MAX_ENTRIES {
             return Err("there are too many trees");
         }
@@ -276,6 +271,11 @@ impl Trees {
                 tests[3] += usize::from(code.failing.is_some());
             }
             tests[2] += usize::from(data.paces.get(place).is_some_and(Option::is_some));
+        }
+        if !data.paces.is_empty() && data.paces.len() != data.scopes.len()
+            || !data.paces.iter().flatten().all(Pace::is_sound)
+        {
+            return Err("the paces of trees are not those of their roots");
         }
         Ok(Self { data, shapes, scopes, details, tests })
     }
