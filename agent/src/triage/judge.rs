@@ -1,14 +1,13 @@
 //! Judges one line at a time, and writes it out with what is thought of it.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::ops::AddAssign;
 use std::sync::Arc;
 
 use gait_common::alert::{Alert, Key, Line, Malformed, Rate, Rates, Scratch, Triage, Verdict};
 use serde::Serialize;
 
-use super::member::{self, push_plain, push_text};
+use super::member::{self, push_plain, push_share, push_text};
 use super::request::Request;
 use crate::model::Loaded;
 
@@ -213,7 +212,9 @@ impl Judge {
                 let after = self.open(line, out);
                 let judgement = triage.judge(alert, rate, &mut self.scratch);
                 push_plain(out, judgement.verdict);
-                let _ = write!(out, ",\"probability\":{:.4},\"reasons\":[", judgement.probability);
+                out.extend_from_slice(b",\"probability\":");
+                push_share::<4>(out, judgement.probability);
+                out.extend_from_slice(b",\"reasons\":[");
                 for (place, reason) in judgement.reasons.iter().enumerate() {
                     out.extend_from_slice(if place == 0 { b"" } else { b"," });
                     push_text(out, &reason.words);
@@ -223,11 +224,11 @@ impl Judge {
                 if let Some(nearest) = nearest {
                     out.extend_from_slice(b",\"nearest\":{\"key\":");
                     push_text(out, nearest.key);
-                    let _ = write!(
-                        out,
-                        ",\"class\":\"{}\",\"likeness\":{:.2}}}",
-                        nearest.class, nearest.likeness
-                    );
+                    out.extend_from_slice(b",\"class\":");
+                    push_plain(out, nearest.class);
+                    out.extend_from_slice(b",\"likeness\":");
+                    push_share::<2>(out, nearest.likeness);
+                    out.push(b'}');
                 }
                 self.close(&alert.key, verdict, after, out)
             }

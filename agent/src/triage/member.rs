@@ -43,9 +43,38 @@ pub(super) fn push_plain(out: &mut Vec<u8>, value: impl std::fmt::Display) {
     let _ = write!(out, "\"{value}\"");
 }
 
+/// Appends a number from 0 to 1, with so many digits behind the point. Formatting floats in general takes several times as long.
+pub(super) fn push_share<const DIGITS: usize>(out: &mut Vec<u8>, share: f32) {
+    let scale = 10_u32.pow(DIGITS as u32);
+    let mut rest = (share.clamp(0.0, 1.0) * scale as f32).round() as u32;
+    let start = out.len();
+    out.extend_from_slice(if rest >= scale { b"1." } else { b"0." });
+    out.resize(start + 2 + DIGITS, b'0');
+    for digit in out[start + 2..].iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_have_the_digits_that_the_standard_library_gives_them() {
+        let pushed = |share: f32| {
+            let mut out = Vec::new();
+            push_share::<4>(&mut out, share);
+            String::from_utf8(out).expect("digits")
+        };
+        for share in [0.0, 1.0, 0.5, 0.0312, 0.99994, 0.99996, 0.7, f32::MIN_POSITIVE] {
+            assert_eq!(pushed(share), format!("{share:.4}"));
+        }
+        assert_eq!(
+            (pushed(-1.0), pushed(7.0), pushed(f32::NAN)),
+            ("0.0000".into(), "1.0000".into(), "0.0000".into())
+        );
+    }
 
     #[test]
     fn the_member_is_found_only_where_it_was_put() {
