@@ -440,3 +440,6 @@ fn place(kind: Kind, hash: u64, space: u32) -> u32 {
     let spread = (spread ^ (spread >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
     (((spread >> 32) * u64::from(space)) >> 32) as u32
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 
 use anyhow::{Result, ensure};
 use gait_common::alert::{
-    Alert, Band, Class, Exemplar, Key, Origin, Rate, SKETCH, SPACE, Scratch, TRAITS, TriageData, hash, look,
-    sketch,
+    Alert, Band, Class, Exemplar, Key, Origin, Rate, SKETCH, SPACE, Scratch, TRAITS, TriageData, hash,
+    interpolate, look, sketch,
 };
 use rayon::prelude::*;
 use serde::Serialize;
@@ -159,6 +159,9 @@ pub struct LearnReport {
     pub share: f64,
     /// How often the seed rule errs.
     pub noise: Noise,
+    /// The model's own estimate of the same share: its mean probability of those that nobody looked at; none where there
+    /// are none.
+    pub guessed_noise: Option<f64>,
     /// The ways of learning, as they did on held-out flows; the first is taken where one is given or nothing was
     /// reviewed.
     pub candidates: Vec<Candidate>,
@@ -222,6 +225,7 @@ pub fn learn(examples: &[Example], options: &Options) -> Result<(TriageData, Lea
     let later = later(&data, method, penalty, options);
     let noise = data.noise(&everything);
     let weights = pruned(&fitted.linear);
+    let guessed_noise = guessed_noise(&data, &fitted);
     let report = LearnReport {
         labelled,
         reviewed,
@@ -238,13 +242,14 @@ pub fn learn(examples: &[Example], options: &Options) -> Result<(TriageData, Lea
         seed_rule: seed_rule(&data),
         features: weights.len(),
         noise,
+        guessed_noise,
     };
     let origin = Origin {
         rules: options.rules.clone(),
         labelled: (report.labelled.0 + report.labelled.1) as u64,
         reviewed: report.noise.reviewed as u64,
         presumed: report.presumed as u64,
-        noise: report.noise.share,
+        noise: if report.noise.reviewed > 0 { report.noise.share } else { guessed_noise.unwrap_or(0.0) },
         method: method.to_string(),
     };
     let exemplars = exemplars::choose(&data.examples, EXEMPLARS).into_iter().map(|one| Exemplar {
@@ -506,6 +511,14 @@ fn fit(data: &Data<'_>, of: &[usize], method: Method, penalty: f64, options: &Op
     Fitted { linear: fit(of), shape, calibration, band, judged }
 }
 
+/// The mean probability of the alerts that nobody looked at. Where they were learned from, it is what they were held to.
+fn guessed_noise(data: &Data<'_>, fitted: &Fitted) -> Option<f64> {
+    let presumed = data.examples.iter().filter(|one| one.known == Known::Presumed);
+    let probability = |one: &&Example| f64::from(interpolate(&fitted.calibration, one.score(&fitted.linear)));
+    let all: Vec<f64> = presumed.map(probability).collect();
+    (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64)
+}
+
 /// Share of the alerts, in time, that is learned from where the rest is judged.
 const EARLIER: f64 = 0.7;
 
@@ -554,3 +567,6 @@ fn pruned(linear: &Linear) -> Vec<(u32, f32)> {
     let weights = (0..).zip(linear.weights.iter().copied());
     weights.filter(|(_, weight)| weight.abs() >= NEGLIGIBLE).collect()
 }
+
+#[cfg(test)]
+mod tests;
