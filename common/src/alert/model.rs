@@ -179,3 +179,6 @@ pub fn interpolate(points: &[(f32, f32)], x: f32) -> f32 {
         (None, None) => 0.0,
     }
 }
+
+#[cfg(test)]
+mod tests;

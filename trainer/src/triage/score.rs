@@ -166,7 +166,7 @@ mod tests {
         assert_eq!((score.false_alarm_recall(), score.false_alarm_precision()), (0.6, 0.75));
         assert!((score.coverage() - 12.0 / 13.0).abs() < 1e-9);
         let bins = reliability(&judged);
-        assert_eq!(bins.len(), 4, "{bins:?}");
+        assert_eq!(bins.len(), 5, "{bins:?}");
         assert!(
             (bins[0].said - 0.05).abs() < 1e-6 && bins[0].real == 0.0 && bins[0].count == 3.0,
             "{bins:?}"
