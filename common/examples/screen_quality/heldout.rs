@@ -205,11 +205,7 @@ pub(crate) fn han(seed: u64) -> (ListData, Vec<Case>) {
             cases.push(Case { class: class.into(), query, entity, found });
         };
         add("tone marks", format!("{family} {}{}", capital(a.3), b.3), true);
-        add(
-            "tone digits",
-            format!("{}2 {}1{}4", surname.1, a.1, b.1),
-            surname.1.len() < 6 && surname.1 != "situ",
-        );
+        add("tone digits", format!("{}2 {}1{}4", surname.1, a.1, b.1), true);
         add("cantonese", format!("{} {} {}", capital(surname.2), capital(a.2), b.2), true);
         add("given first", format!("{} {} {}", capital(a.1), capital(b.1), family.to_uppercase()), true);
         add("with mister", format!("Mr. {family} {}{}", capital(a.1), b.1), true);
