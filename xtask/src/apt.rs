@@ -132,7 +132,8 @@ fn works(nginx: &Path) -> bool {
     output(Command::new(nginx).arg("-v")).is_ok()
 }
 
-fn unpack(package: &str, dir: &Path) -> Result<()> {
+/// Unpacks a package to a directory, which is made anew: nothing is installed, and nobody needs to be root.
+pub(crate) fn unpack(package: &str, dir: &Path) -> Result<()> {
     let _ = std::fs::remove_dir_all(dir);
     std::fs::create_dir_all(dir).with_context(|| format!("failed to create {}", dir.display()))?;
     output(Command::new("apt-get").args(["download", "--quiet", package]).current_dir(dir))?;

@@ -11,6 +11,7 @@ mod ci;
 mod demo;
 mod fuzz;
 mod interrupt;
+mod kernels;
 mod nginx;
 mod python;
 mod shell;
@@ -81,6 +82,18 @@ enum Task {
         /// Passed to the test programs
         #[arg(last = true, value_name = "ARGUMENT")]
         arguments: Vec<String>,
+    },
+    /// Runs kernel tests under other kernels, emulated by QEMU over this machine's own files
+    #[command(after_help = "Examples:
+  cargo xtask kernels
+  cargo xtask kernels --kernel linux-image-6.12.43+deb12-amd64 framing trees::programs")]
+    Kernels {
+        /// Debian packages of kernels; the release's own if none is named
+        #[arg(long = "kernel", value_name = "PACKAGE")]
+        packages: Vec<String>,
+        /// Beginnings of the tests' names; those that hold on a slow machine if none is given
+        #[arg(value_name = "TEST")]
+        tests: Vec<String>,
     },
     /// Checks everything that .ci/run checks, with the time each step takes
     #[command(after_help = "Examples:
@@ -169,6 +182,7 @@ fn dispatch(task: Task) -> Result<()> {
         Task::Demo { seed, from_logs, keep, picture } => {
             demo::demo(&demo::Options { seed, from_logs, keep, picture })
         }
+        Task::Kernels { packages, tests } => kernels::kernels(&packages, &tests),
         Task::Test { kernel: true, arguments } => test::kernel(&build::ebpf()?, &arguments),
         Task::Test { kernel: false, arguments } => test::test(&arguments),
         Task::Ci { steps } => ci::ci(&steps),

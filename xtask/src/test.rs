@@ -1,14 +1,13 @@
 //! Every test: those that need nothing, those that need a browser, and those that load real probes into this kernel.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::apt::{self, need};
-use crate::build;
-use crate::shell::{as_root, can_be_root, cargo, is_root, run, say};
-use crate::suricata;
+use crate::shell::{as_root, can_be_root, cargo, is_root, output, run, say};
+use crate::{build, kernels, suricata};
 
 /// The servers, loads, compilers and network tools that the kernel tests drive.
 const NEEDS: &[apt::Need] = &[
@@ -23,6 +22,10 @@ const NEEDS: &[apt::Need] = &[
     need("ip", "iproute2"),
     need("unshare", "util-linux"),
 ];
+
+/// How cargo is asked for the kernel tests.
+const KERNEL_TESTS: [&str; 7] =
+    ["test", "--package", "gait-tests", "--features", "kernel", "--test", "kernel"];
 
 /// The browser that opens the training report.
 const BROWSER: &[apt::Need] = &[need("chromium", "chromium")];
@@ -73,17 +76,7 @@ pub(crate) fn kernel(object: &Path, arguments: &[String]) -> Result<()> {
     mount_tracefs()?;
     say("running the kernel tests as root");
     let mut command = cargo();
-    command.args([
-        "test",
-        "--package",
-        "gait-tests",
-        "--features",
-        "kernel",
-        "--test",
-        "kernel",
-        "--no-fail-fast",
-    ]);
-    command.arg("--").args(arguments);
+    command.args(KERNEL_TESTS).args(["--no-fail-fast", "--"]).args(arguments);
     command.env("PATH", path_with_nginx()?);
     if !is_root() {
         // cargo builds as ourselves and only the test program runs as root.
@@ -91,6 +84,16 @@ pub(crate) fn kernel(object: &Path, arguments: &[String]) -> Result<()> {
         command.env(runner, "sudo -n --preserve-env");
     }
     run(build::with_object(&mut command, object))
+}
+
+/// Builds the program of the kernel tests, and what it drives, without running it.
+pub(crate) fn kernel_program(object: &Path) -> Result<PathBuf> {
+    apt::ensure(NEEDS)?;
+    say("building the kernel tests");
+    let mut command = cargo();
+    command.args(KERNEL_TESTS).args(["--no-run", "--message-format=json-render-diagnostics"]);
+    let messages = output(build::with_object(&mut command, object))?;
+    kernels::built(&messages).context("cargo built the kernel tests, but does not say where")
 }
 
 /// PATH with nginx on it, which may have been unpacked rather than installed, and with the sbin directories.
