@@ -1,6 +1,6 @@
 //! An identity while a reader puts it together.
 
-use gait_common::identity::{BirthDate, Document, Entity, EntityKind, Name, NameKind};
+use gait_common::identity::{BirthDate, Document, Entity, EntityKind, MAX_NAMES, Name, NameKind};
 
 /// Years before this one are of other calendars: 1402 of the Hijra is 1982.
 const FIRST_YEAR: u16 = 1800;
@@ -100,7 +100,7 @@ impl Draft {
 /// Adds a name that is not there yet. Of names that are spelled alike the better kind stays.
 pub(super) fn add_name(entity: &mut Entity, text: &str, kind: NameKind) {
     let text = clean(text);
-    if !text.chars().any(char::is_alphanumeric) {
+    if !text.chars().any(char::is_alphanumeric) || entity.names.len() > MAX_NAMES {
         return;
     }
     match entity.names.iter_mut().find(|name| name.text == text) {
@@ -117,8 +117,9 @@ pub(super) fn push_text(list: &mut Vec<String>, text: &str) {
     }
 }
 
+/// Adds what is not there yet. One more than allowed is kept, so that the sink sees that there were too many.
 fn push<T: PartialEq>(list: &mut Vec<T>, value: T) {
-    if !list.contains(&value) {
+    if list.len() <= MAX_NAMES && !list.contains(&value) {
         list.push(value);
     }
 }

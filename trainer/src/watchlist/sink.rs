@@ -270,7 +270,7 @@ impl<'p> Sink<'p> {
         entity.addresses.retain(|address| fits("address", address));
         entity.countries.retain(|country| fits("country", country));
         entity.programs.retain(|program| fits("program", program));
-        for (field, count) in [
+        for (field, over) in [
             ("name", over(&mut entity.names)),
             ("document", over(&mut entity.documents)),
             ("address", over(&mut entity.addresses)),
@@ -278,8 +278,8 @@ impl<'p> Sink<'p> {
             ("program", over(&mut entity.programs)),
             ("birth date", over(&mut entity.birth_dates)),
         ] {
-            if count > 0 {
-                long.push((field, format!("{count} too many, {MAX_NAMES} are the most"), String::new()));
+            if over {
+                long.push((field, format!("there are more than {MAX_NAMES}: the rest"), String::new()));
             }
         }
         for (field, reason, value) in long {
@@ -298,9 +298,9 @@ impl<'p> Sink<'p> {
     }
 }
 
-/// Cuts a list to what an entity may have, and says by how much.
-fn over<T>(list: &mut Vec<T>) -> usize {
-    let over = list.len().saturating_sub(MAX_NAMES);
+/// Cuts a list to what an entity may have; whether there was more.
+fn over<T>(list: &mut Vec<T>) -> bool {
+    let over = list.len() > MAX_NAMES;
     list.truncate(MAX_NAMES);
     over
 }

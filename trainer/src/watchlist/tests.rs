@@ -410,6 +410,16 @@ fn oversized_values_cost_themselves_and_not_the_entry() {
     }
 }
 
+/// What would be lost: minutes for one row, since each name is compared with those before it.
+#[test]
+fn more_names_than_an_entry_may_have_cost_no_time() {
+    let names: String = (0..100_000).map(|i| format!("n{i};")).collect();
+    let csv = format!("id,name,aliases\n1,Ivan,{names}\n");
+    let mut house = House::new(&[("a.csv", csv.as_bytes())]);
+    assert_eq!(house.load("a.csv").entities[0].names.len(), 4096);
+    assert!(house.problems[0].contains("there are more than 4096"), "{:?}", house.problems);
+}
+
 #[test]
 fn later_rows_and_files_of_a_source_replace_earlier_ones() {
     let mut house = House::new(&[

@@ -17,6 +17,8 @@ const MAX_EVENT: usize = 1 << 20;
 const MAX_CHUNK: usize = 64 << 10;
 /// Deepest nesting of elements.
 const MAX_DEPTH: usize = 64;
+/// Most attributes of one tag: each is compared with those before it.
+const MAX_ATTRIBUTES: usize = 256;
 /// Most elements of one record.
 const MAX_NODES: usize = 200_000;
 /// Most bytes of text and attributes of one record.
@@ -187,6 +189,7 @@ pub(super) fn records(
 fn node(tag: &BytesStart<'_>, line: u64) -> Result<Node> {
     let mut attributes = Vec::new();
     for attribute in tag.attributes() {
+        ensure!(attributes.len() < MAX_ATTRIBUTES, "a tag has more than {MAX_ATTRIBUTES} attributes");
         let attribute = attribute.map_err(|e| anyhow!("not well-formed: {e}"))?;
         let key = attribute.key.local_name().as_ref().to_owned();
         attributes.push((key, unescape(&attribute.value)?));

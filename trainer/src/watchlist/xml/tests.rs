@@ -60,6 +60,8 @@ fn depth_and_size_are_bounded() {
     refused(&"<a>".repeat(100_000), "more than 64 deep");
     refused(&format!("<l><r><x>{}</x></r></l>", "y".repeat(3 << 20)), "longer than 1 MiB");
     refused(&format!("<l><r {}/></l>", "a='b' ".repeat(1 << 18)), "longer than 1 MiB");
+    let wide: String = (0..50_000).map(|i| format!(" a{i}=''")).collect();
+    refused(&format!("<l><r{wide}/></l>"), "more than 256 attributes");
     refused(&format!("<l><r>{}</r></l>", "<x/>".repeat(MAX_NODES + 9)), "a record has more than");
     let many = format!("<l>{}</l>", "<r><x>y</x></r>".repeat(MAX_NODES));
     assert_eq!(read(&many).expect("many small records").len(), MAX_NODES + 1);
