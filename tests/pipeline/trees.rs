@@ -7,7 +7,7 @@ use gait_agent::spool::TreeSpool;
 use gait_common::call::Call;
 use gait_common::finding::{Tie, TreeFinding};
 use gait_common::model::{Model, file};
-use gait_common::spool::trees::{CellRows, TreeCall, TreeCallRows, TreeRows, TreeTable};
+use gait_common::spool::trees::{CellRows, TreeCall, TreeCallRows, TreeRows, TreeTable, ValueRows};
 use gait_common::tree::{
     Limits, Node, Observed, Shape, Shapes, Slot, Tree, TreeDetector, TreeKind, TreeStats, TreesData,
     ValueStats, WINDOW, learn,
@@ -49,12 +49,24 @@ fn normal(request: &Request, at: usize) -> Ran {
 
 /// Records requests as the agent does where functions are followed: the calls, and beside them their trees.
 fn record(dir: &Path, name: &str, requests: &[Request], ran: impl Fn(&Request, usize) -> Ran) -> String {
+    record_with(dir, name, requests, ran, |_, at| if at.is_multiple_of(499) { "-1" } else { "0" })
+}
+
+/// As [`record`]; `answer` is what one of the functions returns.
+fn record_with(
+    dir: &Path,
+    name: &str,
+    requests: &[Request],
+    ran: impl Fn(&Request, usize) -> Ran,
+    answer: impl Fn(&Request, usize) -> &'static str,
+) -> String {
     let spool = log::write(dir, name, "spool", requests);
     let options = log::spool_options(&spool);
     let names = names();
     let (mut trees, mut cells, mut calls) =
         (TreeRows::default(), CellRows::default(), TreeCallRows::default());
-    let mut stats = TreeStats::default();
+    let (mut stats, mut values) = (TreeStats::default(), ValueStats::default());
+    let mut value_rows = ValueRows::default();
     let mut known = Vec::new();
     for (at, request) in requests.iter().enumerate() {
         let (tree, duration, failed) = ran(request, at);
@@ -79,6 +91,8 @@ fn record(dir: &Path, name: &str, requests: &[Request], ran: impl Fn(&Request, u
         let (root, code) = ("shop:handle", code.ordered);
         calls.push(&TreeCall { source: "web1", call, root, code, duration, failed, tie: Tie::Sender });
         let root = tree.root();
+        let slot = Slot { root, code, function: function_id(b"shop:auth"), which: 0 };
+        values.add(time, &"web1".into(), slot, Some(answer(request, at)), 1);
         let tree = None;
         stats.observe(&Observed {
             time,
@@ -92,11 +106,13 @@ fn record(dir: &Path, name: &str, requests: &[Request], ran: impl Fn(&Request, u
         });
     }
     stats.cells().iter().for_each(|cell| cells.push(cell, stats.window(), &names));
+    values.cells().iter().for_each(|cell| value_rows.push(cell, values.window(), &names));
     let (sender, receiver) = channel();
     let all = [
         (TreeTable::Trees, trees.finish()),
         (TreeTable::Stats, cells.finish()),
         (TreeTable::Calls, calls.finish()),
+        (TreeTable::Values, value_rows.finish()),
     ];
     for (table, batch) in all {
         sender.send((table, batch.expect("columns of equal length"))).expect("the receiver is there");
@@ -162,6 +178,45 @@ fn trees_are_recorded_learned_and_judged() {
     assert!(slow.interface.contains("/api/login"), "{slow:?}");
     let counted = account["trees"]["judged"]["findings"].as_u64();
     assert_eq!(counted, Some(found.len() as u64));
+}
+
+/// What a function returned is recorded, learned and judged with its trees, and `inspect` shows it.
+#[test]
+fn values_are_recorded_learned_and_judged() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let requests = shop::requests(&shop::day(21, 0, 1200, 0));
+    let training = record(dir.path(), "training", &requests, normal);
+    let model = path(dir.path(), "values.gait");
+    trainer(&["train", "--format", "spool", "--out", &model, &training]).good();
+    let shown = trainer(&["inspect", "--tree", "shop:auth", &model]).good().stdout;
+    assert!(
+        shown.contains("the return value of shop:auth") && shown.contains("2 different values"),
+        "{shown}"
+    );
+
+    let today = shop::requests(&shop::day(22, 1, 1200, 0));
+    let noon = today[today.len() / 2].time;
+    let bad = record_with(dir.path(), "bad", &today, normal, |request, at| match request.time >= noon {
+        true if at.is_multiple_of(20) => "-1",
+        true if at.is_multiple_of(21) => "-22",
+        _ => "0",
+    });
+    let (found, account) = replay(dir.path(), &bad, &model);
+    assert!(
+        found.iter().all(|finding| finding.kind.is_of_values() && finding.time > noon * 1_000_000_000),
+        "{found:?}"
+    );
+    for (kind, value) in [(TreeKind::RareValue, "-1"), (TreeKind::UnseenValue, "-22")] {
+        let of = found.iter().filter(|finding| finding.kind == kind);
+        let shift = of.filter_map(|finding| finding.value.as_ref()).next();
+        let shift = shift.unwrap_or_else(|| panic!("no {kind:?}: {found:?} {account}"));
+        assert_eq!((&*shift.function, shift.argument, &*shift.values[0].value), ("shop:auth", 0, value));
+    }
+    let judged = &account["trees"]["judged"];
+    assert_eq!(
+        (judged["values"].as_u64(), judged["values_unscoped"].as_u64()),
+        (Some(today.len() as u64), Some(0))
+    );
 }
 
 /// What is learned from 60 minutes of two trees; the same on every machine.

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use super::pattern::Pattern;
 use super::process::Processes;
 use super::select::{Contents, is_wanted};
+use super::spec::Type;
 use super::symbols::{Refusal, Symbolized};
 use super::target::Probes;
-use super::usdt::Probe;
+use super::usdt::{Place, Probe};
 
 /// Names suggested where none matches.
 const SUGGESTIONS: usize = 5;
@@ -121,18 +122,18 @@ impl Explored {
             writeln!(text, "  {}: {reason}", function.readable)?;
         }
         if !self.probes.is_empty() {
-            writeln!(text, "\nUSDT probes:\n    offset  semaphore  arguments  probe")?;
+            writeln!(text, "\nUSDT probes:\n    offset  semaphore  arguments          probe")?;
         }
         for probe in &self.probes {
             let offset = self.contents.offset(probe.address).unwrap_or(0);
             let semaphore = if probe.semaphore.is_some() { "yes" } else { "no" };
             let arguments = match &probe.places {
-                Ok(places) => places.len().to_string(),
+                Ok(places) => forms(places).join(" "),
                 Err(_) => "?".to_owned(),
             };
             writeln!(
                 text,
-                "{offset:#10x}  {semaphore:<9}  {arguments:<9}  {}:{}",
+                "{offset:#10x}  {semaphore:<9}  {arguments:<17}  {}:{}",
                 probe.provider, probe.name
             )?;
             if let Err(error) = &probe.places {
@@ -204,7 +205,7 @@ impl Explored {
                     "name": probe.name,
                     "offset": self.contents.offset(probe.address),
                     "semaphore": probe.semaphore.is_some(),
-                    "arguments": probe.places.as_ref().ok().map(Vec::len),
+                    "arguments": probe.places.as_ref().ok().map(|places| forms(places)),
                     "refused": probe.places.as_ref().err().map(ToString::to_string),
                 })
             })
@@ -217,4 +218,10 @@ impl Explored {
         });
         Ok(serde_json::to_string(&answer).context("failed to render the answer")? + "\n")
     }
+}
+
+/// The type of each argument of a probe, as `values` of the configuration has it. One of 64 bits may be the address of a string.
+fn forms(places: &[Place]) -> Vec<String> {
+    let form = |place: &Place| Type { bytes: place.bytes, signed: place.signed }.to_string();
+    places.iter().map(form).collect()
 }

@@ -460,3 +460,64 @@ fn bounds_are_kept_and_counted() {
     assert_eq!((selection.followed.len(), selection.beyond), (10, 30));
     assert_eq!(selection.followed[9], "libmany.so:many_09", "in order of their names");
 }
+
+/// What the configuration asks of each function is taken where it is, and what cannot be taken is said.
+#[test]
+fn values_and_rules_are_for_the_functions_that_they_name() {
+    let directory = directory();
+    let program = compile(&directory, "shop", SHOP, &[]);
+    let value = |of: &str, form: &str, functions: &[&str]| super::values::Value {
+        of: of.parse().expect("a value"),
+        form: form.parse().expect("a type"),
+        functions: functions.iter().map(|glob| glob.parse().expect("a glob")).collect(),
+        hash: false,
+    };
+    let mut configured = target(&program, &["shop_*"]);
+    configured.success = Some("ret >= 0".parse().expect("a rule"));
+    configured.success_functions = vec!["shop_pay".parse().expect("a glob")];
+    configured.values = vec![
+        value("arg1", "i32", &[]),
+        value("ret", "i64", &["shop_c*"]),
+        value("arg2", "i32", &["shop_tax"]),
+        value("arg1", "u8", &["shop_tax"]),
+        value("arg3", "i32", &["shop_tax"]),
+        value("arg4", "i32", &["shop_tax"]),
+        value("arg5", "i32", &["shop_tax"]),
+    ];
+    let target = Target::new(0, &configured).expect("a target");
+    let selection = select(&contents(&program), &target);
+    let shown: Vec<String> =
+        selection.values.iter().map(|(function, value)| format!("{function} {value}")).collect();
+    assert_eq!(
+        shown,
+        [
+            "shop:shop_cart arg1 as i32",
+            "shop:shop_cart ret as i64",
+            "shop:shop_pay arg1 as i32",
+            "shop:shop_tax arg1 as i32",
+            "shop:shop_tax arg2 as i32",
+            "shop:shop_tax arg3 as i32",
+            "shop:shop_tax arg4 as i32",
+        ]
+    );
+    let refused = [
+        "arg1 of shop_tax is asked for twice; the first one counts",
+        "arg5 of shop_tax is beyond 4 arguments of one function",
+    ];
+    assert_eq!(selection.values_refused, refused);
+    assert_eq!(selection.ruled, 1);
+    for spot in &selection.spots {
+        let returns = spot.values.iter().any(|value| value.which == super::values::Which::Return);
+        assert!(!returns || !spot.kind.enters(), "{spot:?}");
+        assert_eq!(spot.function.success.is_some(), spot.function.name == "shop:shop_pay");
+    }
+    for (key, alter) in [
+        ("success_functions", (|wrong| wrong.success = None) as fn(&mut Configured)),
+        ("values", |wrong| wrong.values.push(wrong.values[0].clone())),
+        ("values", |wrong| wrong.values[0].form = super::values::Form::Text),
+    ] {
+        let mut wrong = configured.clone();
+        alter(&mut wrong);
+        assert_eq!(Target::new(0, &wrong).expect_err(key).0, key);
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use gait_common::detect::Part;
 use gait_common::finding::{
     Expected, Finding, FindingStep, Mark, NearestPattern, NearestTree, Reason, Tie, TreeFigures, TreeFinding,
-    TreeLine,
+    TreeLine, ValueFigures, ValueShift,
 };
 use gait_common::tree::{Novelty, TreeKind};
 
@@ -112,6 +112,37 @@ fn tree_finding() -> TreeFinding {
         together: None,
         value: None,
     }
+}
+
+/// What an argument was, in a log that somebody reads at a terminal.
+#[test]
+fn a_finding_about_a_value_shows_it_and_hides_what_is_hostile() {
+    let one = |value: &str, calls| ValueFigures { value: value.to_owned(), calls };
+    let finding = TreeFinding {
+        kind: TreeKind::UnseenValue,
+        interface: String::new(),
+        novelty: None,
+        now: TreeFigures { calls: 12, share: 0.03, ..TreeFigures::default() },
+        before: Some(TreeFigures::default()),
+        nearest: None,
+        tree: Vec::new(),
+        more_lines: 0,
+        text: "argument 2 of `shop:open` was \"/etc/shadow\" in 12 of 400 trees (3.00 %)".to_owned(),
+        value: Some(ValueShift {
+            function: "shop:open".to_owned(),
+            argument: 2,
+            values: vec![one("\"/etc/shadow\"", 9), one("\"\u{1b}[2J\"", 3)],
+            more: 1,
+            total: 400,
+            distinct_before: 7,
+        }),
+        ..tree_finding()
+    };
+    insta::assert_snapshot!("value_paragraph", paragraph(&finding.clone().into()));
+    let line = ocsf::line(&finding.into(), &origin(), None).expect("rendered");
+    let event: serde_json::Value = serde_json::from_slice(&line).expect("JSON");
+    assert_eq!(event["evidences"][0]["data"]["function"], "shop:open");
+    assert_eq!(event["unmapped"]["gait"]["value"]["values"][0]["value"], "\"/etc/shadow\"");
 }
 
 #[test]

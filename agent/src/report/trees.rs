@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use gait_common::finding::{Mark, Tie, TreeFigures, TreeFinding};
+use gait_common::finding::{Mark, Tie, TreeFigures, TreeFinding, ValueShift};
 use gait_common::tree::TreeKind;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -46,7 +46,10 @@ pub(super) fn evidences(finding: &TreeFinding) -> Value {
     let operation = if finding.interface.is_empty() { &finding.root } else { &finding.interface };
     json!([{
         "api": {"operation": operation, "service": {"name": finding.source}},
-        "data": {"root": finding.root, "code": finding.code},
+        "data": match &finding.value {
+            None => json!({"root": finding.root, "code": finding.code}),
+            Some(value) => json!({"root": finding.root, "code": finding.code, "function": value.function}),
+        },
     }])
 }
 
@@ -70,6 +73,19 @@ pub(super) fn paragraph(finding: &TreeFinding) -> String {
         finding.limit
     );
     let _ = writeln!(out, "  why:      {}", printable(&finding.text));
+    if let Some(value) = &finding.value {
+        let _ = writeln!(out, "  now:      {}", seen(value, &finding.now));
+        if let Some(before) = &finding.before {
+            let _ = writeln!(
+                out,
+                "  before:   {} times, {:.2} % of what was seen there, {} different values",
+                before.calls,
+                before.share * 100.0,
+                value.distinct_before
+            );
+        }
+        return out;
+    }
     let _ = writeln!(out, "  now:      {}", figures(&finding.now));
     if let Some(before) = &finding.before {
         let of = if finding.nearest.is_some() { " (the nearest known tree)" } else { "" };
@@ -93,6 +109,19 @@ pub(super) fn paragraph(finding: &TreeFinding) -> String {
         out.push_str("            + added, - missing, ~ in place of the missing one\n");
     }
     out
+}
+
+/// What was seen in an argument or as a result.
+fn seen(value: &ValueShift, now: &TreeFigures) -> String {
+    let each = value.values.iter().map(|one| format!("{} ({})", printable(&one.value), one.calls));
+    let mut all = each.collect::<Vec<_>>().join(", ");
+    if value.more > 0 {
+        all += &format!(" and {} more", value.more);
+    }
+    let of = if value.argument == 0 { "result".to_owned() } else { format!("argument {}", value.argument) };
+    let (times, percent) = (now.calls, now.share * 100.0);
+    let function = printable(&value.function);
+    format!("{of} of {function}, {times} of {} times ({percent:.2} %): {all}", value.total)
 }
 
 fn figures(figures: &TreeFigures) -> String {

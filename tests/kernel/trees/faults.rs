@@ -14,13 +14,13 @@ use anyhow::Context as _;
 use gait_agent::{
     capture::{Options, PortSet, TreeEvent, TreeOptions},
     config::Functions,
-    functions::Plan,
+    functions::{Plan, values::Value},
 };
 use gait_common::{
     finding::TreeFinding,
     tree::{
-        Cell, FALSE_FINDING_IN, Limits, Shape, Shapes, Tally, Tree, TreeDetector, TreeKind, Trees, WINDOW,
-        learn,
+        Cell, FALSE_FINDING_IN, Limits, Shape, Shapes, Slot, Tally, Tree, TreeDetector, TreeKind, Trees,
+        ValueStats, WINDOW, learn, value_text,
     },
 };
 
@@ -45,6 +45,8 @@ struct Shop {
     names: Vec<String>,
     window: u64,
     calls: u64,
+    /// What was seen of arguments and results, and not taken out.
+    values: ValueStats,
     _program: Program,
 }
 
@@ -58,10 +60,17 @@ impl Drop for Shop {
 
 impl Shop {
     fn start() -> anyhow::Result<Self> {
+        Self::start_with(Functions { success: Some("ret == 0".parse()?), ..Functions::default() })
+    }
+
+    /// Follows it as `target` says, but for the file and its functions.
+    fn start_with(target: Functions) -> anyhow::Result<Self> {
         let program = Program::compile("shop.c", &[])?;
-        let target = Functions { success: Some("ret == 0".parse()?), ..functions(&program.path, &["f_*"])? };
+        let Functions { binary, include, .. } = functions(&program.path, &["f_*"])?;
+        let target = Functions { binary, include, ..target };
+        let values = !target.values.is_empty();
         let mut plan = Plan::new(&[target]).expect("a target");
-        let (ports, trees) = (PortSet::Only(vec![1]), Some(TreeOptions::default()));
+        let (ports, trees) = (PortSet::Only(vec![1]), Some(TreeOptions { values, ..TreeOptions::default() }));
         let mut watch = Watch::with(Options { ports, trees, ..Options::default() })?;
         let change = plan.refresh(Instant::now());
         let mut shapes = Shapes::default();
@@ -73,7 +82,8 @@ impl Shop {
         assert_eq!((done.attached, done.refusals), (16, 0), "{done:?}");
         let mut child = Command::new(&program.path).stdin(Stdio::piped()).spawn()?;
         let stdin = child.stdin.take().context("a pipe")?;
-        Ok(Self { child, stdin, watch, shapes, names, window: 0, calls: 0, _program: program })
+        let values = ValueStats::default();
+        Ok(Self { child, stdin, watch, shapes, names, window: 0, calls: 0, values, _program: program })
     }
 
     fn fault(&mut self, name: &str) -> anyhow::Result<()> {
@@ -89,7 +99,7 @@ impl Shop {
         self.watch.drain();
         self.window += 1;
         let start = self.window * WINDOW;
-        let (shapes, total) = (&mut self.shapes, &mut self.calls);
+        let (shapes, total, values) = (&mut self.shapes, &mut self.calls, &mut self.values);
         let mut cells = Vec::new();
         let mut take = |event: TreeEvent<'_>| match event {
             TreeEvent::New { tree, .. } => {
@@ -97,7 +107,10 @@ impl Shop {
                 shapes.add(tree.header.ordered, Shape { tree: shape, unordered: tree.code().unordered });
             }
             TreeEvent::Name { name, .. } => panic!("{name} was named by nobody"),
-            TreeEvent::Value { key, .. } => panic!("nobody asked for {key:?}"),
+            TreeEvent::Value { key, trees } => {
+                let text = value_text(&key.value, &[0; 32]);
+                values.add(start, &"here".into(), Slot::of_kernel(key), text.as_deref(), trees);
+            }
             TreeEvent::Counts { key, counts } => {
                 *total += counts.calls;
                 cells.push(Cell {
@@ -136,12 +149,40 @@ impl Shop {
             }
             let mut found = Vec::new();
             detector.judge(&cells, &mut found);
+            detector.judge_values(&self.values.take_ended(u64::MAX), &mut found);
             if let Some(first) = found.into_iter().next() {
                 return Ok(Some((first, window)));
             }
         }
         Ok(None)
     }
+}
+
+/// Without any rule of success: that a function returns -1 more often is seen from what it returns.
+#[test]
+fn a_result_that_comes_more_often_is_found_and_a_normal_run_has_no_finding() -> anyhow::Result<()> {
+    let value = Value { of: "ret".parse()?, form: "i32".parse()?, functions: Vec::new(), hash: false };
+    let mut shop = Shop::start_with(Functions { values: vec![value], ..Functions::default() })?;
+    shop.fault("none")?;
+    let mut cells = Vec::new();
+    for _ in 0..LEARNED {
+        cells.extend(shop.next()?);
+    }
+    let values = shop.values.take_ended(u64::MAX);
+    let trees = Arc::new(Trees::new(learn(WINDOW, &cells, &values, &shop.shapes)).expect("sound trees"));
+    assert!(trees.data().values.slots.len() > 5, "{:?}", trees.data().values);
+    let normal = shop.first_finding(&trees, NORMAL)?;
+    assert!(normal.is_none(), "without a fault: {normal:#?}");
+    shop.fault("failing")?;
+    let (found, windows) = shop.first_finding(&trees, FOUND_WITHIN)?.context("it is found")?;
+    println!("after {windows} windows: {}", found.text);
+    let value = found.value.as_ref().context("it is about a value")?;
+    assert_eq!(
+        (&*value.function, value.argument, &*value.values[0].value),
+        ("shop:f_order", 0, "-1"),
+        "{found:#?}"
+    );
+    Ok(())
 }
 
 #[test]
