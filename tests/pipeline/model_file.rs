@@ -9,7 +9,7 @@ use crate::support::{SHOP, agent, path, trainer};
 /// Offsets of the header's parts and of the section table: see the model file's format.
 const COUNT_AT: usize = 12;
 const TABLE_AT: usize = 16;
-const SECTIONS: usize = 12;
+const SECTIONS: usize = 14;
 const BODIES_AT: usize = TABLE_AT + SECTIONS * 16;
 const CHECKSUM: usize = 32;
 

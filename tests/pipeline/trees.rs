@@ -188,7 +188,7 @@ fn values_are_recorded_learned_and_judged() {
     let training = record(dir.path(), "training", &requests, normal);
     let model = path(dir.path(), "values.gait");
     trainer(&["train", "--format", "spool", "--out", &model, &training]).good();
-    let shown = trainer(&["inspect", "--tree", "shop:auth", &model]).good().stdout;
+    let shown = trainer(&["inspect", "--tree", "shop:handle", &model]).good().stdout;
     assert!(
         shown.contains("the return value of shop:auth") && shown.contains("2 different values"),
         "{shown}"
@@ -197,8 +197,8 @@ fn values_are_recorded_learned_and_judged() {
     let today = shop::requests(&shop::day(22, 1, 1200, 0));
     let noon = today[today.len() / 2].time;
     let bad = record_with(dir.path(), "bad", &today, normal, |request, at| match request.time >= noon {
-        true if at.is_multiple_of(20) => "-1",
-        true if at.is_multiple_of(21) => "-22",
+        true if at.is_multiple_of(2) => "-1",
+        true if at.is_multiple_of(3) => "-22",
         _ => "0",
     });
     let (found, account) = replay(dir.path(), &bad, &model);

@@ -9,7 +9,7 @@ use gait_common::pipeline::Pipeline;
 use gait_common::sequence::Limits;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 
-const SECTIONS: usize = 12;
+const SECTIONS: usize = 14;
 /// Where the section table begins, and where the sections do.
 const TABLE: usize = 16;
 const BODIES: usize = TABLE + SECTIONS * 16;

@@ -149,6 +149,25 @@ impl Shop {
             }
             let mut found = Vec::new();
             detector.judge(&cells, &mut found);
+            if let Some(first) = found.into_iter().next() {
+                return Ok(Some((first, window)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Shop {
+    /// As [`first_finding`](Self::first_finding), of values only.
+    fn first_value(
+        &mut self,
+        trees: &Arc<Trees>,
+        windows: u64,
+    ) -> anyhow::Result<Option<(TreeFinding, u64)>> {
+        let mut detector = self.detector(trees);
+        for window in 1..=windows {
+            self.next()?;
+            let mut found = Vec::new();
             detector.judge_values(&self.values.take_ended(u64::MAX), &mut found);
             if let Some(first) = found.into_iter().next() {
                 return Ok(Some((first, window)));
@@ -171,10 +190,10 @@ fn a_result_that_comes_more_often_is_found_and_a_normal_run_has_no_finding() -> 
     let values = shop.values.take_ended(u64::MAX);
     let trees = Arc::new(Trees::new(learn(WINDOW, &cells, &values, &shop.shapes)).expect("sound trees"));
     assert!(trees.data().values.slots.len() > 5, "{:?}", trees.data().values);
-    let normal = shop.first_finding(&trees, NORMAL)?;
+    let normal = shop.first_value(&trees, NORMAL)?;
     assert!(normal.is_none(), "without a fault: {normal:#?}");
     shop.fault("failing")?;
-    let (found, windows) = shop.first_finding(&trees, FOUND_WITHIN)?.context("it is found")?;
+    let (found, windows) = shop.first_value(&trees, FOUND_WITHIN)?.context("it is found")?;
     println!("after {windows} windows: {}", found.text);
     let value = found.value.as_ref().context("it is about a value")?;
     assert_eq!(
