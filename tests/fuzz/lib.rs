@@ -6,7 +6,7 @@ use gait_common::ingest::{Format, Options, Record, read_stream, spans};
 use gait_common::interface::{Interfaces, Learner, NEW, Naming};
 
 /// A model that training wrote: what the targets that need one begin with.
-pub const MODEL: &[u8] = include_bytes!("../fixtures/model/v3.gait");
+pub const MODEL: &[u8] = include_bytes!("../fixtures/model/v4.gait");
 
 /// Reads hostile lines, and does with every record what training does with it: names it.
 ///
