@@ -20,7 +20,7 @@ use gait_common::{
 use serde_json::Value;
 
 use crate::{
-    network::{Namespace, command},
+    network::{Namespace, run as run_command},
     support::{
         listening, port,
         process::{Process, scripts},
@@ -79,11 +79,11 @@ fn suricata(dir: &Path, interface: &str) -> anyhow::Result<Process> {
 fn an_alert_names_caller_and_finding_and_a_finding_its_alerts() -> anyhow::Result<()> {
     let namespace = Namespace::make("gait-ids")?;
     let name = &namespace.0;
-    command(&format!("ip link add gaitS type veth peer name gaitT netns {name}"))?;
-    command("ip addr add 10.253.7.1/24 dev gaitS")?;
-    command("ip link set gaitS up")?;
-    command(&format!("ip -n {name} addr add 10.253.7.2/24 dev gaitT"))?;
-    command(&format!("ip -n {name} link set gaitT up"))?;
+    run_command(&format!("ip link add gaitS type veth peer name gaitT netns {name}"))?;
+    run_command("ip addr add 10.253.7.1/24 dev gaitS")?;
+    run_command("ip link set gaitS up")?;
+    run_command(&format!("ip -n {name} addr add 10.253.7.2/24 dev gaitT"))?;
+    run_command(&format!("ip -n {name} link set gaitT up"))?;
     let dir = tempfile::tempdir()?;
     let at = |name: &str| dir.path().join(name);
     let port = port();

@@ -19,7 +19,7 @@ use crate::support::{
 };
 
 /// Runs a command of several words.
-pub(crate) fn command(command: &str) -> anyhow::Result<()> {
+pub(crate) fn run(command: &str) -> anyhow::Result<()> {
     let mut words = command.split(' ');
     let program = words.next().context("no command")?;
     let output = Command::new(program).args(words).output().with_context(|| command.to_owned())?;
@@ -33,14 +33,14 @@ pub(crate) struct Namespace(pub(crate) String);
 impl Namespace {
     pub(crate) fn make(name: &str) -> anyhow::Result<Self> {
         let name = format!("{name}-{}", std::process::id());
-        command(&format!("ip netns add {name}"))?;
+        run(&format!("ip netns add {name}"))?;
         let namespace = Self(name);
-        command(&format!("ip -n {} link set lo up", namespace.0))?;
+        run(&format!("ip -n {} link set lo up", namespace.0))?;
         Ok(namespace)
     }
 
     fn inside(&self, command: &str) -> anyhow::Result<()> {
-        command(&format!("ip netns exec {} {command}", self.0))
+        run(&format!("ip netns exec {} {command}", self.0))
     }
 
     /// The client of `servers/client.py`, from inside.
@@ -52,7 +52,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        if let Err(error) = command(&format!("ip netns del {}", self.0)) {
+        if let Err(error) = run(&format!("ip netns del {}", self.0)) {
             assert!(std::thread::panicking(), "{error}");
         }
     }
@@ -86,11 +86,11 @@ fn heads_are_whole(watch: &mut Watch, requests: usize) {
 fn lost_and_repeated_segments() -> anyhow::Result<()> {
     let namespace = Namespace::make("gait-loss")?;
     let name = &namespace.0;
-    command(&format!("ip link add gaitV type veth peer name gaitW netns {name}"))?;
-    command("ip addr add 10.251.0.1/24 dev gaitV")?;
-    command("ip link set gaitV up")?;
-    command(&format!("ip -n {name} addr add 10.251.0.2/24 dev gaitW"))?;
-    command(&format!("ip -n {name} link set gaitW up"))?;
+    run(&format!("ip link add gaitV type veth peer name gaitW netns {name}"))?;
+    run("ip addr add 10.251.0.1/24 dev gaitV")?;
+    run("ip link set gaitV up")?;
+    run(&format!("ip -n {name} addr add 10.251.0.2/24 dev gaitW"))?;
+    run(&format!("ip -n {name} link set gaitW up"))?;
     let port = port();
     let mut command = Command::new("ip");
     command.args(["netns", "exec", name, "python3"]).arg(scripts().join("peculiar.py")).arg(port.to_string());
@@ -106,7 +106,7 @@ fn lost_and_repeated_segments() -> anyhow::Result<()> {
     let mut counters = watch.counters()?;
     // What is lost is drawn by chance, and a segment comes twice only when its acknowledgement is lost.
     for _ in 0..10 {
-        command(&format!("python3 {} 10.251.0.2 {port} 40 100", scripts().join("client.py").display()))?;
+        run(&format!("python3 {} 10.251.0.2 {port} 40 100", scripts().join("client.py").display()))?;
         heads_are_whole(&mut watch, 40);
         counters = watch.counters()?;
         if counters.reordered > 10 && counters.duplicates > 0 {
