@@ -18,5 +18,6 @@ mod secrets;
 mod spans;
 mod story;
 mod trees;
+mod triage;
 mod update;
 mod watchlist;

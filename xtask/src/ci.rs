@@ -62,7 +62,13 @@ fn clippy() -> Result<()> {
     let object = build::ebpf()?;
     let mut command = cargo();
     command.args(["clippy", "--workspace", "--exclude", "gait-agent-ebpf", "--all-targets"]);
-    command.args(["--features", "gait-tests/kernel,gait-tests/browser", "--", "-D", "warnings"]);
+    command.args([
+        "--features",
+        "gait-tests/kernel,gait-tests/browser,gait-tests/suricata",
+        "--",
+        "-D",
+        "warnings",
+    ]);
     run(build::with_object(&mut command, &object))
 }
 

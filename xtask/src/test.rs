@@ -1,4 +1,4 @@
-//! Every test: those that need nothing, those that need a browser, and those that load real probes into this kernel.
+//! Every test: those that need nothing, a browser, or Suricata, and those that load real probes into this kernel.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,7 +33,7 @@ const BROWSER: &[apt::Need] = &[need("chromium", "chromium")];
 /// Runs all tests; `arguments` go to the test programs.
 ///
 /// # Errors
-/// When a test fails, and in CI also when the browser or kernel tests could not run.
+/// When a test fails or Suricata is missing, and in CI also when the browser or kernel tests could not run.
 pub(crate) fn test(arguments: &[String]) -> Result<()> {
     let object = build::ebpf()?;
     say("running the tests that need no root");
@@ -43,6 +43,7 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
         .args(arguments);
     run(build::with_object(&mut command, &object))?;
     browser(&object, arguments)?;
+    suricata_tests(&object, arguments)?;
     kernel(&object, arguments)
 }
 
@@ -58,6 +59,15 @@ fn browser(object: &Path, arguments: &[String]) -> Result<()> {
     say("running the browser tests");
     let mut command = cargo();
     command.args(["test", "--package", "gait-tests", "--features", "browser", "--test", "browser", "--"]);
+    run(build::with_object(command.args(arguments), object))
+}
+
+/// Runs the tests that drive the real Suricata. Without it they fail: its absence must not look like success.
+fn suricata_tests(object: &Path, arguments: &[String]) -> Result<()> {
+    let found = suricata::prepare().context("the Suricata tests could not be run")?;
+    say(format!("running the tests with {}", found.about()));
+    let mut command = cargo();
+    command.args(["test", "--package", "gait-tests", "--features", "suricata", "--test", "suricata", "--"]);
     run(build::with_object(command.args(arguments), object))
 }
 

@@ -223,16 +223,21 @@ impl Log {
         }
     }
 
-    /// The alerts as a log of their own. `flow_id` is left out where it follows the time, as Suricata writes it: it is drawn
-    /// anew in every run, so that equal runs would give unequal logs.
+    /// The line of an alert without `flow_id`, where that follows the time, as Suricata writes it: it is drawn anew in every run,
+    /// so that equal runs would leave unequal files.
+    pub fn lasting(&self, at: usize) -> Vec<u8> {
+        let line = self.line(at);
+        match flow_id(line) {
+            Some((from, to)) => [&line[..from], &line[to..]].concat(),
+            None => line.to_owned(),
+        }
+    }
+
+    /// The alerts as a log of their own, of lasting lines.
     pub fn written(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.bytes.len() + self.len());
         for at in 0..self.len() {
-            let line = self.line(at);
-            let (head, tail) =
-                flow_id(line).map_or((line, &[][..]), |(from, to)| (&line[..from], &line[to..]));
-            out.extend_from_slice(head);
-            out.extend_from_slice(tail);
+            out.extend(self.lasting(at));
             out.push(b'\n');
         }
         out

@@ -144,6 +144,7 @@ impl Capture {
             about.stand_ins = stand_ins;
         }
         let pcap = pcap::prepare(&self.pcap, dir, self.max_unpacked, self.allow_cut)?;
+        ensure!(pcap.packets > 0, "there is no packet in {}", self.pcap.display());
         (about.packets, about.cut) = (pcap.packets, pcap.cut);
         let mut logs = Vec::new();
         let sets = [

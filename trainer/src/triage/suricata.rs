@@ -106,7 +106,7 @@ impl Suricata {
         let (status, said) = run(&mut command, dir)?;
         let loading = Loading::read(&said);
         ensure!(
-            status || loading.failed > 0 || !loading.errors.is_empty(),
+            status || !loading.refused.is_empty() || !loading.errors.is_empty(),
             "{} failed on {} and did not say why; its log is {}",
             self.program.display(),
             rules.display(),
@@ -125,7 +125,7 @@ impl Suricata {
         command.arg("-r").arg(pcap).args(["--runmode", "single", "-k", "none"]);
         let (status, said) = run(&mut command, dir)?;
         let loading = Loading::read(&said);
-        if !status || loading.failed > 0 || !loading.errors.is_empty() {
+        if !status || loading.failed > 0 || !loading.refused.is_empty() || !loading.errors.is_empty() {
             let refused =
                 loading.refused.iter().map(|(line, words)| format!("{}:{line}: {words}", rules.display()));
             let words: Vec<String> = refused.chain(loading.errors.iter().cloned()).collect();

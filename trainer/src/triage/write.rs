@@ -78,7 +78,7 @@ pub fn documents<'a>(path: &Path, index: &str, rows: impl Iterator<Item = Row<'a
     let mut out = Vec::new();
     for (log, at, labelled) in rows {
         let key: &Key = log.key(at);
-        bulk::write(&mut out, index, key, log.line(at), labelled.seed.as_str());
+        bulk::write(&mut out, index, key, &log.lasting(at), labelled.seed.as_str());
     }
     whole::write(path, &out, "the documents")
 }

@@ -86,7 +86,7 @@ fn lines(both: [&Counts; 2]) -> Markup {
     html! {
         div class="scroll" {
             table {
-                thead { tr { th {} @for counts in both { th class="num" { (shown(&counts.file)) } } } }
+                thead { tr { th {} th class="num" { "strict log" } th class="num" { "loose log" } } }
                 tbody {
                     @for (name, of) in rows {
                         tr { td { (name) } @for counts in both { td class="num" { (count(of(counts))) } } }

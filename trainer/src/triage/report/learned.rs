@@ -10,13 +10,13 @@ use crate::report::Section;
 use crate::report::chart::{count, percent, plain};
 
 /// One way of telling alerts apart, and how it did.
-struct Column {
+struct Line {
     title: &'static str,
     about: &'static str,
     cells: [Markup; 6],
 }
 
-impl Column {
+impl Line {
     fn score(title: &'static str, about: &'static str, score: &Score) -> Self {
         let all = score.real.real + score.real.false_alarm + score.real.abstain;
         let harmless = score.false_alarm.real + score.false_alarm.false_alarm + score.false_alarm.abstain;
@@ -39,7 +39,7 @@ pub(super) fn costs(outcome: &Outcome) -> Section {
         None => html! { "unknown" },
     };
     let nothing = || html! { "–" };
-    let mut columns = vec![Column {
+    let mut lines = vec![Line {
         title: "Seed rule",
         about: "estimated from what was reviewed",
         cells: [
@@ -56,23 +56,25 @@ pub(super) fn costs(outcome: &Outcome) -> Section {
     } else {
         ("connections held out, by the labels", "later alerts, by the labels")
     };
-    columns.push(Column::score("Model", flows, &outcome.learned.held_out));
-    columns.extend(outcome.learned.later.as_ref().map(|score| Column::score("Model", later, score)));
     if let Some(scored) = &outcome.scored {
-        columns.push(Column::score("Seed rule", "by the truth", &scored.seed_rule));
+        lines.push(Line::score("Seed rule", "by the truth", &scored.seed_rule));
+    }
+    lines.push(Line::score("Model", flows, &outcome.learned.held_out));
+    lines.extend(outcome.learned.later.as_ref().map(|score| Line::score("Model", later, score)));
+    if let Some(scored) = &outcome.scored {
         for (about, score) in [
             ("connections held out, by the truth", &scored.by_flow),
             ("later alerts, by the truth", &scored.by_time),
         ] {
-            columns.extend(score.as_ref().map(|score| Column::score("Model", about, score)));
+            lines.extend(score.as_ref().map(|score| Line::score("Model", about, score)));
         }
     }
-    let rows = [
+    let measures = [
         "real ones found (recall)",
         "right where it says real",
         "right where it says false alarm",
         "false alarms found",
-        "alerts it says something of",
+        "something said of",
         "alerts: real + harmless",
     ];
     let body = html! {
@@ -99,10 +101,13 @@ pub(super) fn costs(outcome: &Outcome) -> Section {
         }
         div class="scroll" {
             table {
-                thead { tr { th {} @for column in &columns { th class="num" { (column.title) br; small { (column.about) } } } } }
+                thead { tr { th {} @for measure in measures { th class="num wrap" { (measure) } } } }
                 tbody {
-                    @for (at, row) in rows.iter().enumerate() {
-                        tr { td { (row) } @for column in &columns { td class="num" { (column.cells[at]) } } }
+                    @for line in &lines {
+                        tr {
+                            td { strong { (line.title) } br; small class="soft" { (line.about) } }
+                            @for cell in &line.cells { td class="num" { (cell) } }
+                        }
                     }
                 }
             }
