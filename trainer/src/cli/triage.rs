@@ -19,7 +19,7 @@ pub(super) struct TriageArgs {
 #[expect(clippy::large_enum_variant, reason = "there is one of it, which is run at once")]
 enum Command {
     /// Raise alerts by a strict and a loose rule set, label them, learn from them, and report.
-    Label(label::LabelArgs),
+    Label(Box<label::LabelArgs>),
     /// Make the loose rule set from the strict one.
     Loosen(loosen::LoosenArgs),
 }

@@ -131,7 +131,9 @@ impl LabelArgs {
                 ..learn::Options::default()
             },
         };
-        let outcome = label(self.pair()?, words, truth.as_ref(), &self.out, &options)?;
+        let pair = self.pair()?;
+        raised(&pair).iter().for_each(|line| note(line));
+        let outcome = label(pair, words, truth.as_ref(), &self.out, &options)?;
         let fingerprint = crate::model::save(&self.out.join("model.gait"), &outcome.model(base, self.seed))?;
         let names =
             Names { dir: self.out.display().to_string(), fingerprint: fingerprint.clone(), seed: self.seed };
@@ -178,9 +180,9 @@ impl LabelArgs {
     }
 }
 
-/// What the terminal is told.
-fn said(outcome: &Outcome) -> Vec<String> {
-    let about = &outcome.pair.about;
+/// What the terminal is told of the two logs.
+fn raised(pair: &Pair) -> Vec<String> {
+    let about = &pair.about;
     let mut lines = Vec::new();
     if let Some(version) = &about.suricata {
         lines.push(format!("Suricata {version} decoded all {} packets in both runs", about.packets));
@@ -203,7 +205,13 @@ fn said(outcome: &Outcome) -> Vec<String> {
             about.overflown
         ));
     }
-    lines.extend([&outcome.pair.strict.counts, &outcome.pair.loose.counts].into_iter().map(read));
+    lines.extend([&pair.strict.counts, &pair.loose.counts].into_iter().map(read));
+    lines
+}
+
+/// What the terminal is told of the labels and the model.
+fn said(outcome: &Outcome) -> Vec<String> {
+    let mut lines = Vec::new();
     let found = &outcome.join.found;
     lines.push(format!(
         "strict alerts: {}; in the loose log: {} equal, {} at another packet of their transaction, {} not; only loose: {}",
