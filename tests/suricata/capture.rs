@@ -114,7 +114,7 @@ pub(crate) fn shop(count: usize) -> Vec<Request> {
         let page = ["search", "items", "blog"][at % 3];
         let bytes = format!(
             "GET /{page}?q={query} HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: {}\r\nAccept: */*\r\n\r\n",
-            if at % 2 == 0 { "curl/8.4.0" } else { "Mozilla/5.0" }
+            if at.is_multiple_of(2) { "curl/8.4.0" } else { "Mozilla/5.0" }
         );
         Request { bytes, attack }
     };
