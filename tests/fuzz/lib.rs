@@ -1,5 +1,7 @@
 //! What several fuzz targets share.
 
+pub mod frame;
+
 use gait_common::call::Call;
 use gait_common::ingest::traces::{Assembler, Counts, Limits, Trace};
 use gait_common::ingest::{Format, Options, Record, read_stream, spans};
@@ -7,6 +9,8 @@ use gait_common::interface::{Interfaces, Learner, NEW, Naming};
 
 /// A model that training wrote: what the targets that need one begin with.
 pub const MODEL: &[u8] = include_bytes!("../fixtures/model/v4.gait");
+/// A list that the trainer wrote.
+pub const LIST: &[u8] = include_bytes!("../fixtures/watchlist/v1.gait-list");
 
 /// Reads hostile lines, and does with every record what training does with it: names it.
 ///
