@@ -110,7 +110,7 @@ fn every_answer_is_on_record_and_a_gap_in_the_record_shows() {
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(lines.len(), 3);
     assert_eq!((&lines[0]["decision"], &lines[0]["hits"][0]["id"]), (&"block".into(), &"100".into()));
-    assert_eq!((&lines[0]["query"], &lines[1]["query"] == &lines[0]["query"]), (&lines[2]["query"], false));
+    assert_eq!((&lines[0]["query"], lines[1]["query"] == lines[0]["query"]), (&lines[2]["query"], false));
     let file = place.file("audit.jsonl");
     let verified = agent(&["screen", "--verify-audit", &file]).good();
     let tip = verified.stdout.lines().find_map(|line| line.strip_prefix("tip ")).expect("a tip").to_owned();

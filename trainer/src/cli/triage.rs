@@ -16,7 +16,6 @@ pub(super) struct TriageArgs {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it, which is run at once")]
 enum Command {
     /// Raise alerts by a strict and a loose rule set, label them, learn from them, and report.
     Label(Box<label::LabelArgs>),

@@ -57,8 +57,9 @@ pub struct Outcome {
     pub triage: TriageData,
     /// How.
     pub learned: LearnReport,
-    /// Nobody looked at an alert that only the loose rules raised: the seed rule was learned as it is.
-    pub unreviewed: bool,
+    /// Nobody looked at an alert that only the loose rules raised, and there were too few false alarms without them: the seed
+    /// rule was learned as it is.
+    pub seed_rule: bool,
     /// The scores by a truth, if there is one.
     pub scored: Option<Scored>,
 }
@@ -96,7 +97,7 @@ pub struct Summary<'a> {
     /// How it was learned.
     pub learned: &'a LearnReport,
     /// Whether the seed rule had to be learned as it is.
-    pub unreviewed: bool,
+    pub seed_rule: bool,
     /// Scores by a truth.
     pub scored: Option<&'a Scored>,
 }
@@ -113,7 +114,7 @@ impl Outcome {
             estimate: &self.estimate,
             proposed: self.proposed.len(),
             learned: &self.learned,
-            unreviewed: self.unreviewed,
+            seed_rule: self.seed_rule,
             scored: self.scored.as_ref(),
         }
     }
@@ -190,9 +191,11 @@ pub fn label(
         Source::Said | Source::Copied | Source::PresumedReal => Known::Labelled(labelled.class),
     };
     let mut examples = examples(&pair, labelling.loose.iter().map(known))?;
-    // Without any reviewed one nothing is known of the noise, and the only false alarms are those that the seed rule names.
-    let unreviewed = estimate.reviewed == 0;
-    if unreviewed {
+    // Without any reviewed one nothing is known of the noise, so the learner leaves presumed ones out; unless there would be no
+    // false alarms to learn from but those that the seed rule names.
+    let is_false_alarm = |one: &&Example| one.known == Known::Labelled(Class::FalseAlarm);
+    let seed_rule = estimate.reviewed == 0 && examples.iter().filter(is_false_alarm).count() < learn::LEAST;
+    if seed_rule {
         for example in examples.iter_mut().filter(|example| example.known == Known::Presumed) {
             example.known = Known::Labelled(Class::FalseAlarm);
         }
@@ -206,7 +209,7 @@ pub fn label(
         Some(truth) => Some(scores(&pair, &labelling, &examples, truth, &learning)?),
         None => None,
     };
-    Ok(Outcome { pair, join, labelling, words, estimate, proposed, triage, learned, unreviewed, scored })
+    Ok(Outcome { pair, join, labelling, words, estimate, proposed, triage, learned, seed_rule, scored })
 }
 
 fn check(found: &Found) -> Result<()> {

@@ -190,7 +190,7 @@ const FOLDS: usize = 5;
 /// Ridge penalties that are tried.
 const PENALTIES: [f64; 3] = [0.1, 0.3, 1.0];
 /// Alerts of each class that are needed, at least.
-const LEAST: usize = 5;
+pub const LEAST: usize = 5;
 /// Weights that move no score by more are left out.
 const NEGLIGIBLE: f32 = 1e-3;
 /// Alerts that the model shows beside new ones.

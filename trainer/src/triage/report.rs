@@ -89,7 +89,7 @@ fn head(outcome: &Outcome, names: &Names) -> Markup {
 fn best(outcome: &Outcome) -> Option<(&Score, &'static str)> {
     match outcome.scored.as_ref().and_then(|scored| scored.by_flow.as_ref()) {
         Some(score) => Some((score, "held out, by the truth")),
-        None => (!outcome.unreviewed).then_some((&outcome.learned.held_out, "held out, by the labels")),
+        None => (!outcome.seed_rule).then_some((&outcome.learned.held_out, "held out, by the labels")),
     }
 }
 

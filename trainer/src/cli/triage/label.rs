@@ -288,15 +288,18 @@ fn noise(outcome: &Outcome, lines: &mut Vec<String>) {
             recall.share,
             precision.share
         )),
-        _ => lines.push(
-            "nobody has looked at an alert that only the loose rules raised: the model takes them all for false alarms, as the \
-             seed rule does; look at review.csv and give it back with --labels"
-                .to_owned(),
-        ),
+        _ => lines.push(format!(
+            "nobody has looked at an alert that only the loose rules raised: {}; look at review.csv and give it back with --labels",
+            if outcome.seed_rule {
+                "the model takes them all for false alarms, as the seed rule does"
+            } else {
+                "nothing was learned from them"
+            }
+        )),
     }
     let learned = &outcome.learned;
     lines.push(format!("learned by {}", learned.method));
-    let whose = if outcome.unreviewed { "the seed rule's labels" } else { "the labels" };
+    let whose = if outcome.seed_rule { "the seed rule's labels" } else { "the labels" };
     lines.push(format!("  held out, by {whose}: {}", scored(&learned.held_out)));
     if let Some(truth) = &outcome.scored {
         lines.push(format!("  seed rule, by the truth: {}", scored(&truth.seed_rule)));

@@ -51,7 +51,7 @@ pub(super) fn costs(outcome: &Outcome) -> Section {
             nothing(),
         ],
     }];
-    let (flows, later) = if outcome.unreviewed {
+    let (flows, later) = if outcome.seed_rule {
         ("connections held out, by the seed rule's labels", "later alerts, by the seed rule's labels")
     } else {
         ("connections held out, by the labels", "later alerts, by the labels")
@@ -88,8 +88,13 @@ pub(super) fn costs(outcome: &Outcome) -> Section {
         } @else {
             p {
                 span class="tag bad" { "unreviewed" } " Nobody has looked at an alert that only the loose rules raised, so nothing is known "
-                "of how many of them are real. The model takes them all for false alarms, as the seed rule does. On traffic that is "
-                "mostly attacks that is mostly wrong: " a href="#proposed" { "look at the proposed ones" } " and run this again with them."
+                "of how many of them are real. "
+                @if outcome.seed_rule {
+                    "The model takes them all for false alarms, as the seed rule does. On traffic that is mostly attacks that is mostly wrong: "
+                } @else {
+                    "Nothing was learned from them, so what is told of the model below is told of alerts like the labelled ones: "
+                }
+                a href="#proposed" { "look at the proposed ones" } " and run this again with them."
             }
         }
         @if let Some(scored) = &outcome.scored {

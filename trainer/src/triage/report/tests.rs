@@ -38,7 +38,7 @@ fn outcome() -> Outcome {
 #[test]
 fn hostile_text_stays_text_and_the_page_says_what_is_not_known() {
     let outcome = outcome();
-    assert!(outcome.unreviewed);
+    assert!(outcome.seed_rule);
     let names = Names { dir: HOSTILE.to_owned(), fingerprint: "f".to_owned(), seed: 1 };
     let page = render(&outcome, &names).expect("a page");
     assert!(!page.contains("<script") && !page.contains("<img") && !page.contains('\u{202e}'), "{page}");
