@@ -74,7 +74,7 @@ pub(crate) fn entities() -> Vec<Entity> {
 
 /// `gait-agent web`, serving on a port of its own; it ends with the test.
 pub(crate) struct Served {
-    process: Child,
+    pub(crate) process: Child,
     pub(crate) address: SocketAddr,
 }
 
@@ -99,13 +99,6 @@ impl Served {
         std::thread::spawn(move || said.for_each(drop));
         let address = address.expect("the agent serves");
         Self { process, address }
-    }
-
-    /// Asks it to end, and says whether it did so in order.
-    pub(crate) fn end(mut self) -> bool {
-        let pid = rustix::process::Pid::from_child(&self.process);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
-        self.process.wait().expect("it ends").success()
     }
 }
 
