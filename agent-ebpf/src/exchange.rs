@@ -348,11 +348,10 @@ impl Surroundings for Http<'_> {
                 (*c).head_requests = heads;
                 (*c).connects = connects;
                 let key = QueueKey { cookie: (*c).slot.record.cookie, ordinal };
+                let blank = &connection::BLANK;
                 if waiting == 0 {
                     place = connection::INLINE;
-                } else if let (Ok(()), Some(slot)) =
-                    (QUEUED.insert(key, &connection::BLANK, 0), QUEUED.get_ptr_mut(key))
-                {
+                } else if let (Ok(()), Some(slot)) = (QUEUED.insert(key, blank, 0), QUEUED.get_ptr_mut(key)) {
                     // As the connection's own; everything that differs is overwritten below.
                     let (to, from) = (&raw mut (*slot).record, &raw const (*c).slot.record);
                     bpf_probe_read_kernel(to.cast(), size_of::<Record>() as u32, from.cast());

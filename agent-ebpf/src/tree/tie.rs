@@ -135,7 +135,8 @@ pub(crate) fn answered(slot: *mut Slot, cookie: u64) -> bool {
         if !waits || (current_thread_known() && bpf_get_current_pid_tgid() as u32 != number) {
             return false;
         }
-        if DEFERRED.insert(number, &BLANK, 0).is_err() {
+        let blank = &BLANK;
+        if DEFERRED.insert(number, blank, 0).is_err() {
             return false;
         }
         let Some(waiting) = DEFERRED.get_ptr_mut(number) else { return false };

@@ -212,6 +212,10 @@ pub(super) extern "C" fn gait_tree_values() -> u32 {
 /// Counts one of them. As [`gait_tree_value`], a function of its own.
 #[unsafe(no_mangle)]
 #[inline(never)]
+#[expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "the key is too large for the stack more than once"
+)]
 extern "C" fn gait_tree_count_value(at: u32) -> u32 {
     let Some(thread) = followed() else { return 0 };
     let Some(held) = held(0) else { return 0 };
@@ -222,7 +226,6 @@ extern "C" fn gait_tree_count_value(at: u32) -> u32 {
         let value = (&raw const (*held).values).cast::<Value>().add(at).read();
         ValueKey { root: header.root, ordered: header.ordered, value }
     };
-    // By reference, for it is too large for the stack more than once.
     if let Some(known) = TREE_VALUES.get_ptr_mut(&key) {
         // SAFETY: the map's value stays readable while the program runs.
         unsafe { atomic::add(&raw mut (*known).trees, 1) };
