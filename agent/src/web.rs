@@ -3,7 +3,7 @@
 //! It is off unless `[web] listen` is set. Everything that it answers passes `access` first: by which name it was
 //! asked, whether another site asked through somebody's browser, and whether a token is owed. It runs on a thread of its
 //! own that yields to the rest of the agent, with a bound on connections, bodies and time; nothing on its pages is
-//! loaded from elsewhere. What a page is about stands in a file of its own, and in one line of [`router`].
+//! loaded from elsewhere. What a page is about stands in a file of its own, and in one line of `router`.
 
 mod access;
 mod assets;
