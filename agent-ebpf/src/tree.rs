@@ -55,8 +55,8 @@ fn begins(ctx: &impl EbpfContext, cookie: u64, point: &Point) {
         }
         function = name::python(ctx, point);
     }
-    gait_tree_begin(function, mark, link, u32::from(point.max_depth));
-    if values::wanted(point) {
+    // What was not entered has no part in the tree.
+    if gait_tree_begin(function, mark, link, u32::from(point.max_depth)) != 0 && values::wanted(point) {
         values::take(ctx, cookie, function);
     }
 }
@@ -73,7 +73,7 @@ fn ends(ctx: &impl EbpfContext, cookie: u64, point: &Point) {
         TAIL => (0, 0),
         _ => (failed(ctx, point), 0),
     };
-    // What was not entered has no part in the tree that is under way.
+    // As in `begins`.
     if values::wanted(point) && gait_tree_find(function, mark, link) != 0 {
         values::take(ctx, cookie, function);
     }
@@ -100,7 +100,7 @@ pub(crate) fn thread_ended(ctx: &BtfTracePointContext) {
     tie::thread_ended();
 }
 
-/// A call begins at `mark` of the stack. A function of its own, without pointers, so that the verifier looks at it once.
+/// A call begins at `mark` of the stack; whether it is followed. A function of its own, without pointers, so that the verifier looks at it once.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn gait_tree_begin(function: u64, mark: u32, link: u32, max_depth: u32) -> u32 {
@@ -134,7 +134,7 @@ extern "C" fn gait_tree_begin(function: u64, mark: u32, link: u32, max_depth: u3
         return 0;
     }
     fold.enter_at(function, mark, link as u16);
-    0
+    1
 }
 
 /// A call that began at `mark` ends; `flags` are added to its tree. As [`gait_tree_begin`], a function of its own.

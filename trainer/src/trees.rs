@@ -21,7 +21,7 @@ use gait_common::ingest::{TreesRead, read_spooled_trees};
 use gait_common::interface::{Interfaces, NEW, NEW_NAME};
 use gait_common::model::{Meta, ModelData};
 use gait_common::spool::trees::{TreeRecord, function};
-use gait_common::tree::{Observed, Shape, Shapes, TreeStats, TreesData, ValueStats, learn};
+use gait_common::tree::{Observed, Shape, Shapes, TreeStats, TreesData, ValueStats, WINDOW, learn};
 
 use crate::calibrate::HeldOut;
 use crate::corpus::{Corpus, Input};
@@ -32,7 +32,7 @@ use crate::train::{TrainParams, Trained};
 pub const NO_TREES: &str = "the model knows no call trees: train it with a spool that has trees, or with spans (--format otlp, jaeger or spans-csv)";
 
 /// Statistics of trees, what they look like, and where they come from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Gathered {
     /// What became of each code, by window.
     pub stats: TreeStats,
@@ -40,6 +40,19 @@ pub struct Gathered {
     pub values: ValueStats,
     /// What the trees look like, and the names of functions.
     pub shapes: Shapes,
+}
+
+/// Cells, and values of arguments, of all windows of an input: some 600 MB each.
+const MAX_GATHERED: usize = 1 << 22;
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self {
+            stats: TreeStats::new(WINDOW, MAX_GATHERED),
+            values: ValueStats::new(WINDOW, MAX_GATHERED),
+            shapes: Shapes::default(),
+        }
+    }
 }
 
 impl Gathered {
@@ -106,7 +119,8 @@ pub fn gather_spools(paths: &[String], model: &ModelData) -> Result<(Gathered, T
         Ok(())
     })?;
     gathered.shapes.merge(&names);
-    Ok((gathered, read))
+    let passed = gathered.stats.passed().saturating_add(gathered.values.passed());
+    Ok((gathered, TreesRead { passed, ..read }))
 }
 
 /// Gives a model that was trained on spools what their trees teach; nothing where they hold none.

@@ -244,19 +244,25 @@ extern "C" fn gait_tree_count_value(at: u32) -> u32 {
         count(counter::VALUES_FULL);
         return 0;
     };
-    count(counter::VALUES);
     // SAFETY: as above.
     unsafe {
         if kind != OTHER && atomic::fetch_add(&raw mut (*others).distinct, 1) < MAX_VALUES_EACH {
             key.value.kind = kind;
             key.value.words = words;
             let once = &ONCE;
-            if TREE_VALUES.insert(&key, once, u64::from(BPF_NOEXIST)).is_ok() {
-                return 0;
+            if TREE_VALUES.insert(&key, once, u64::from(BPF_NOEXIST)).is_err() {
+                // Another CPU was faster; or there is no room, which makes the value none of the others.
+                let Some(known) = TREE_VALUES.get_ptr_mut(&key) else {
+                    count(counter::VALUES_FULL);
+                    return 0;
+                };
+                atomic::add(&raw mut (*known).trees, 1);
             }
+        } else {
+            atomic::add(&raw mut (*others).trees, 1);
         }
-        atomic::add(&raw mut (*others).trees, 1);
     }
+    count(counter::VALUES);
     0
 }
 

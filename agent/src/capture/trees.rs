@@ -241,6 +241,10 @@ impl Trees {
                 let _ = self.deferred.remove(&thread);
                 continue;
             };
+            // Whoever puts it there is not done yet.
+            if record.response_ns == 0 {
+                continue;
+            }
             let due = all || now_ns.saturating_sub(record.response_ns) > WAIT_NS;
             // Whoever removes it hands it over: this or the program that ends the call.
             if due && self.deferred.remove(&thread).is_ok() {

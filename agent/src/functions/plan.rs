@@ -262,6 +262,7 @@ impl Plan {
                         Some(point)
                             if point.function == spot.function
                                 && point.values == spot.values
+                                && point.places == spot.places
                                 && point.path == known.wanted.path =>
                         {
                             Arc::clone(point)
@@ -275,16 +276,14 @@ impl Plan {
                             values: spot.values.clone(),
                         }),
                     };
-                    let same = self.points.get(&key).is_some_and(|old| old.function == point.function);
-                    if !same {
+                    if !self.points.get(&key).is_some_and(|old| is_same(old, &point)) {
                         add.push(Arc::clone(&point));
                     }
                     points.insert(key, point);
                 }
             }
         }
-        let same =
-            |point: &Arc<Point>| points.get(&point.key).is_some_and(|new| new.function == point.function);
+        let same = |point: &Arc<Point>| points.get(&point.key).is_some_and(|new| is_same(new, point));
         // Entries are the last kinds: what begins calls goes first.
         let mut remove: Vec<Arc<Point>> =
             self.points.values().filter(|point| !same(point)).map(Arc::clone).collect();
@@ -293,6 +292,11 @@ impl Plan {
         self.points = points;
         Change { remove, add }
     }
+}
+
+/// Whether what is attached at a place does for what is wanted there.
+fn is_same(one: &Point, other: &Point) -> bool {
+    one.function == other.function && one.values == other.values && one.places == other.places
 }
 
 /// Adds a file of this host to those that are wanted, if it is there.

@@ -24,6 +24,8 @@ pub struct TreesRead {
     pub rows: u64,
     /// Rows that no agent writes, passed over.
     pub refused: u64,
+    /// Calls and values that there was no room to learn from.
+    pub passed: u64,
 }
 
 /// What a visitor may fail with: a file that is no spool, or itself.

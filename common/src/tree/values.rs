@@ -173,6 +173,11 @@ impl ValueStats {
                 self.size += 1;
                 Some(seen.values.entry(value.into()).or_default())
             }
+            // There is no room for it; but what it is, is known, and it is none of the others.
+            Some(value) if value.len() <= MAX_VALUE_TEXT => {
+                self.passed = self.passed.saturating_add(trees);
+                return;
+            }
             _ => None,
         };
         let to = to.unwrap_or(&mut seen.others);

@@ -64,6 +64,12 @@ impl TrainArgs {
             if read.refused > 0 {
                 note(&format!("{} rows about call trees could not be used", read.refused));
             }
+            if read.passed > 0 {
+                note(&format!(
+                    "{} calls and values of call trees were left out for want of room: train on a shorter time, or follow fewer functions",
+                    read.passed
+                ));
+            }
         }
         let fingerprint = crate::model::save(&self.out, &trained.model)?;
         let meta = &trained.model.meta;

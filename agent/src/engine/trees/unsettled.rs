@@ -65,7 +65,8 @@ impl Unsettled {
 
     fn push(&mut self, time: Time) {
         self.times.push(time);
-        if self.times.len() > TIMES {
+        // Those that last are no more than functions are off, and stay apart, for each ends by itself.
+        while self.times.iter().filter(|time| time.to != Nanos::MAX).count() > TIMES {
             self.times.sort_by_key(|time| (time.to, time.from));
             let first = self.times.remove(0);
             let joined = &mut self.times[0];
@@ -147,7 +148,7 @@ mod tests {
         for n in 1..1000 {
             unsettled.changed(n * 10, n * 10 + 1);
         }
-        assert!(unsettled.times.len() <= TIMES && unsettled.lacks(1));
+        assert!(unsettled.times.len() <= TIMES + 1 && unsettled.lacks(1));
         assert!((1..1000).all(|n| unsettled.is_partial(9, n * 10, n * 10)));
         assert!(!unsettled.is_partial(9, 9985, 9986));
     }

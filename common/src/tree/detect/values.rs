@@ -191,7 +191,7 @@ impl TreeDetector {
 /// What a finding says.
 fn text(case: &Case<'_>, value: &ValueShift, now: &TreeFigures, before: &TreeFigures) -> String {
     let which = format!("{} of `{}`", Slot::which_text(value.argument), value.function);
-    let often = format!("in {} of {} trees ({})", now.calls, value.total, super::explain::percent(now.share));
+    let often = format!("in {} of {} cases ({})", now.calls, value.total, super::explain::percent(now.share));
     let was = super::explain::percent(before.share);
     if case.kind == TreeKind::RareValue {
         let is = value.values.first().map_or("", |one| one.value.as_str());
