@@ -77,7 +77,7 @@ pub struct Policy {
     pub review: f64,
     /// From this score on the answer is to block.
     pub block: f64,
-    /// The most hits an answer names; what is beyond is counted.
+    /// The most hits an answer names, 1 or more; what is beyond is counted.
     pub max_hits: usize,
     /// How much each field weighs.
     pub weights: Weights,
@@ -106,6 +106,9 @@ pub enum PolicyError {
     /// A weight is negative or no number, or the name weighs nothing.
     #[error("weight of {0} must be a number from 0 on, and that of the name above 0")]
     Weight(&'static str),
+    /// No hit would be named.
+    #[error("it must be 1 or more: an answer that names no hit tells nobody whom to look at")]
+    NoHits,
 }
 
 impl Policy {
@@ -114,6 +117,9 @@ impl Policy {
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), PolicyError> {
+        if self.max_hits == 0 {
+            return Err(PolicyError::NoHits);
+        }
         let Weights { name, birth_date, country, document, address } = self.weights;
         for (what, weight) in [
             ("name", name),
@@ -187,5 +193,6 @@ mod tests {
         assert!(matches!(upside_down.check(), Err(PolicyError::Thresholds { .. })));
         let weightless = Policy { weights: Weights { name: 0.0, ..Weights::default() }, ..Policy::default() };
         assert_eq!(weightless.check(), Err(PolicyError::Weight("name")));
+        assert_eq!(Policy { max_hits: 0, ..Policy::default() }.check(), Err(PolicyError::NoHits));
     }
 }

@@ -163,6 +163,47 @@ fn hits_beyond_the_most_are_counted_and_the_order_is_always_the_same() {
 }
 
 #[test]
+fn the_decision_does_not_rest_on_how_many_hits_are_named() {
+    let watchlist = list(vec![entity("1", &["Ivan Ivanov"])]);
+    let policy = Policy { max_hits: 0, ..Policy::default() };
+    let answer = watchlist.screen(&Query::name("Ivan Ivanov"), &policy);
+    assert_eq!((answer.decision, answer.hits.len(), answer.more), (Decision::Block, 0, 1));
+}
+
+#[test]
+fn a_large_group_of_equals_costs_each_member_its_place_only() {
+    let entities: Vec<Entity> = (0..200_u32).map(|at| entity(&at.to_string(), &["Ivan Ivanov"])).collect();
+    let data = ListData {
+        sources: vec![Source { name: "ours".into(), ..Source::default() }],
+        entities,
+        same: vec![(0..150).collect(), vec![3, 199]],
+    };
+    let watchlist = Watchlist::new(data).unwrap();
+    let same = |at| {
+        let hit = watchlist.compare_with(&Query::name("Ivan Ivanov"), at, &Policy::default());
+        hit.map(|hit| hit.same).unwrap_or_default()
+    };
+    assert_eq!(same(199), [3]);
+    assert!(same(160).is_empty());
+    assert!(same(3).len() == 100 && !same(3).contains(&3), "{:?}", same(3));
+}
+
+/// A filler letter counts as a letter, and nothing is left of it once names are compared.
+#[test]
+fn a_name_that_comes_to_nothing_borrows_no_other() {
+    let document = |number: &str| vec![Document { number: number.into(), ..Document::default() }];
+    let blank = |id| Entity { documents: document(id), ..entity(id, &["\u{3164}"]) };
+    let watchlist = list(vec![blank("A1234567"), entity("2", &["Anna Nowak"]), blank("B1234567")]);
+    for id in ["A1234567", "B1234567"] {
+        let query = Query { documents: vec![id.into()], ..Query::name("Anna Nowak") };
+        let policy = Policy { review: 0.1, ..Policy::default() };
+        let answer = watchlist.screen(&query, &policy);
+        let hit = answer.hits.iter().find(|hit| hit.id == id).unwrap();
+        assert!(hit.fields.iter().all(|field| field.field == Field::Document), "{hit:?}");
+    }
+}
+
+#[test]
 fn hostile_queries_get_a_clear_answer() {
     let watchlist = list(vec![entity("1", &["Ivan Ivanov"]), entity("2", &["程英晓"])]);
     for query in [

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use super::align::Known;
 use super::compare::{Match, compare};
 use super::fields::{self, Compared};
-use super::index::Index;
+use super::index::{Entry, Index};
 use super::name::{Parsed, parse};
 use super::{
     Answer, Decision, EntityKind, Field, FieldScore, Hit, ListData, ListError, ListVersion, NameKind, Policy,
@@ -16,6 +16,8 @@ use super::{
 const WEAK: f64 = 0.9;
 /// What is left of a name's score where the query says it is a person and the list a ship.
 const OTHER_KIND: f64 = 0.85;
+/// Most entities that a hit names as held to be the same.
+const MAX_SAME: usize = 100;
 
 /// A list that was checked and indexed.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ pub struct Watchlist {
     index: Index,
     /// From document numbers to entities.
     documents: FxHashMap<String, Vec<u32>>,
-    /// From entities to the other members of their group.
+    /// From entities to the places of their groups: the members themselves, for each member, would be many.
     same: FxHashMap<u32, Vec<u32>>,
 }
 
@@ -61,9 +63,9 @@ impl Watchlist {
         }
         documents.remove("");
         let mut same: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
-        for group in &data.same {
+        for (at, group) in data.same.iter().enumerate() {
             for &member in group {
-                same.entry(member).or_default().extend(group.iter().filter(|&&other| other != member));
+                same.entry(member).or_default().push(at as u32);
             }
         }
         Ok(Self { data, index, documents, same })
@@ -113,17 +115,12 @@ impl Watchlist {
             }
         }
         hits.sort_by(|a, b| b.1.cmp(&a.1).then(b.0.total_cmp(&a.0)).then(a.2.cmp(&b.2)));
+        let decision = hits.first().map_or(Decision::Pass, |hit| hit.1);
         let more = hits.len().saturating_sub(policy.max_hits);
         hits.truncate(policy.max_hits);
         let explained =
             hits.iter().map(|&(_, _, entity)| self.explain_best(&asked, entity, &best[&entity], policy));
-        Answer {
-            decision: hits.first().map_or(Decision::Pass, |hit| hit.1),
-            hits: explained.collect(),
-            more,
-            notes,
-            lists: self.versions(),
-        }
+        Answer { decision, hits: explained.collect(), more, notes, lists: self.versions() }
     }
 
     /// How a query compares with one entity, whether it is a hit or not; none if there is no such entity or the query
@@ -246,7 +243,10 @@ impl Watchlist {
         let source = &self.data.sources[usize::from(listed.source)];
         let (share, others) = self.fields(asked, entity, policy);
         let mut fields = Vec::new();
-        if share > 0.0 && !asked.parsed.is_empty() {
+        // An entity whose names hold no letters that could be compared has no entry in the index.
+        let of_entity = |entry: &Entry| entry.entity == entity;
+        let named = self.index.entries.get(best.entry as usize).is_some_and(of_entity);
+        if share > 0.0 && named && !asked.parsed.is_empty() {
             fields.push(self.explain_name(asked, entity, best, share));
         }
         fields.extend(others.into_iter().map(|(weight, compared)| compared.weighted(weight)));
@@ -260,8 +260,15 @@ impl Watchlist {
             score,
             decision: self.decide(asked, entity, score, policy),
             fields,
-            same: self.same.get(&entity).cloned().unwrap_or_default(),
+            same: self.same_as(entity),
         }
+    }
+
+    /// The other members of an entity's groups, as many as a hit names.
+    fn same_as(&self, entity: u32) -> Vec<u32> {
+        let groups = self.same.get(&entity).into_iter().flatten();
+        let members = groups.flat_map(|&group| &self.data.same[group as usize]);
+        members.copied().filter(|&other| other != entity).take(MAX_SAME).collect()
     }
 
     fn explain_name(&self, asked: &Asked<'_>, entity: u32, best: &Best, weight: f64) -> FieldScore {
