@@ -4,6 +4,8 @@
 //! point at their holder, or stand nested in it. What the source does not call a target is passed over: a listed person's
 //! bank is not listed.
 
+use std::rc::Rc;
+
 use anyhow::Result;
 use gait_common::identity::{EntityKind, NameKind};
 use rustc_hash::FxHashMap;
@@ -53,15 +55,20 @@ const COUNTRIES: [&str; 8] = [
 /// Reads the records.
 pub(super) fn read(text: &mut Text, all: bool, sink: &mut Sink<'_>) -> Result<()> {
     let mut drafts: Vec<(u64, Draft)> = Vec::new();
-    let mut parts: FxHashMap<String, Vec<Value>> = FxHashMap::default();
+    let mut parts: FxHashMap<String, Vec<Rc<Value>>> = FxHashMap::default();
     json::objects(&mut text.reader, sink, |line, object, sink| {
         let (id, schema) = (string(object, "id"), string(object, "schema"));
         let Some(properties) = object.get("properties").filter(|properties| properties.is_object()) else {
             return sink.reject(line, id, "properties", "is missing", schema);
         };
         if let Some(pointer) = pointer(schema) {
-            for owner in values(properties, pointer) {
-                parts.entry(owner).or_default().push(object.clone());
+            let mut owners = values(properties, pointer);
+            owners.sort_unstable();
+            owners.dedup();
+            // One object can name very many owners.
+            let part = Rc::new(object.clone());
+            for owner in owners {
+                parts.entry(owner).or_default().push(Rc::clone(&part));
             }
             sink.counts.passed_over += 1;
             return Ok(());

@@ -202,7 +202,7 @@ fn ofac_s_advanced_model_is_put_together_from_its_references() {
 #[test]
 fn follow_the_money_flat_and_nested() {
     let flat = r#"{"id":"a1","schema":"Person","caption":"Ivan Ivanov","target":true,"properties":{"name":["Иван Иванов","Ivan Ivanov"],"alias":["I. Ivanov"],"weakAlias":["Vanya"],"birthDate":["1961-03-24","1961"],"nationality":["ru"],"innCode":["770123"],"topics":["sanction"],"addressEntity":["x"]}}
-{"id":"p1","schema":"Passport","properties":{"holder":["a1"],"number":["AB123"],"country":["ru"]}}
+{"id":"p1","schema":"Passport","properties":{"holder":["a1","a1"],"number":["AB123"],"country":["ru"]}}
 {"id":"s1","schema":"Sanction","properties":{"entity":["a1"],"program":["SDGT"]}}
 {"id":"b1","schema":"Company","caption":"A Bank","target":false,"properties":{"name":["A Bank"]}}
 {"id":"o1","schema":"Ownership","properties":{"owner":["a1"]}}

@@ -21,7 +21,7 @@ const MAX_DEPTH: usize = 64;
 const MAX_ATTRIBUTES: usize = 256;
 /// Most elements of one record.
 const MAX_NODES: usize = 200_000;
-/// Most bytes of text and attributes of one record.
+/// Most bytes of one record's text, attributes and names of elements.
 const MAX_RECORD: usize = 16 << 20;
 
 /// An element with all that is in it.
@@ -39,6 +39,12 @@ pub(super) struct Node {
 }
 
 impl Node {
+    /// Bytes of its name and its attributes.
+    fn size(&self) -> usize {
+        let attributes = self.attributes.iter().map(|(key, value)| key.len() + value.len());
+        self.name.len() + attributes.sum::<usize>()
+    }
+
     /// The first child of a name.
     pub(super) fn child(&self, name: &str) -> Option<&Node> {
         self.children.iter().find(|child| child.name == name)
@@ -109,6 +115,7 @@ pub(super) fn records(
                 }
                 open.push(node.name.clone());
                 if !record.is_empty() || records.contains(&node.name.as_str()) {
+                    bytes += node.size();
                     record.push(node);
                     nodes += 1;
                 }
@@ -118,6 +125,7 @@ pub(super) fn records(
                 match record.last_mut() {
                     Some(parent) => {
                         nodes += 1;
+                        bytes += node.size();
                         parent.children.push(node);
                     }
                     None if !root_seen || records.contains(&node.name.as_str()) => visit(&node)?,

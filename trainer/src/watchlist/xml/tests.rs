@@ -56,6 +56,16 @@ fn documents_that_are_cut_short_are_no_lists() {
 }
 
 #[test]
+fn attributes_and_names_of_a_record_count_towards_its_size() {
+    let tag = format!("<x a='{}'/>", "a".repeat(100_000));
+    let name = "n".repeat(100_000);
+    for part in [tag.clone(), tag.replace("/>", "></x>"), format!("<{name}/>")] {
+        refused(&format!("<l><r>{}</r></l>", part.repeat(200)), "16 MiB");
+    }
+    assert!(read(&format!("<l>{}</l>", format!("<r>{}</r>", tag.repeat(50)).repeat(5))).is_ok());
+}
+
+#[test]
 fn depth_and_size_are_bounded() {
     refused(&"<a>".repeat(100_000), "more than 64 deep");
     refused(&format!("<l><r><x>{}</x></r></l>", "y".repeat(3 << 20)), "longer than 1 MiB");
