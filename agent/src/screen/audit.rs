@@ -18,6 +18,8 @@ use serde_json::Value;
 
 /// Longest line that is read back; far more than any that is written.
 const MAX_LINE: u64 = 1 << 20;
+/// How every line begins.
+const BEGINNING: &[u8] = b"{\"seq\":";
 /// What stands in `prev` of a chain's first line.
 const NOTHING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -149,15 +151,27 @@ fn end_of_chain(file: &mut &File, before: &Tip) -> Result<Tip> {
     file.take(2 * MAX_LINE).read_to_end(&mut end)?;
     let whole = end.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
     ensure!(whole > 0 || from == 0, "its end holds no line");
-    if whole < end.len() {
+    let tip = match end[..whole].split(|&b| b == b'\n').rfind(|line| !line.is_empty()) {
+        None => before.clone(),
+        Some(line) => {
+            let link: Link =
+                serde_json::from_slice(line).context("its last line is no line of an audit log")?;
+            Tip { seq: link.seq, hash: hash(line) }
+        }
+    };
+    let half = &end[whole..];
+    if !half.is_empty() {
+        // Somebody may have named another file by mistake: nothing is taken off that.
+        ensure!(is_half_a_line(half), "it ends with what is no line of an audit log");
         tracing::warn!("the audit log ended with half a line, which was taken off");
         file.set_len(from + whole as u64)?;
     }
-    let Some(line) = end[..whole].split(|&b| b == b'\n').rfind(|line| !line.is_empty()) else {
-        return Ok(before.clone());
-    };
-    let link: Link = serde_json::from_slice(line).context("its last line is no line of an audit log")?;
-    Ok(Tip { seq: link.seq, hash: hash(line) })
+    Ok(tip)
+}
+
+/// Whether a line that was cut off is one of ours. A host that failed may leave zeroes in place of it.
+fn is_half_a_line(half: &[u8]) -> bool {
+    half.starts_with(BEGINNING) || BEGINNING.starts_with(half) || half.iter().all(|&byte| byte == 0)
 }
 
 fn hash(line: &[u8]) -> String {
@@ -274,6 +288,24 @@ mod tests {
         let verified = verify(&[moved, path.clone()], None).expect("one chain");
         assert_eq!((verified.lines, verified.tip.seq), (4, 4));
         assert_eq!(verify(&[path], None).expect("the rest of a chain").first, 2);
+    }
+
+    #[test]
+    fn a_file_that_is_no_audit_log_is_left_as_it_is() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("audit.jsonl");
+        let lines = three_lines(&path).concat();
+        for other in ["name,id", "a note\nof mine", "{\"time\":1}", "\0\0x", &format!("{lines}of mine")] {
+            fs::write(&path, other).expect("file");
+            let error = format!("{:#}", Audit::open(&path).map(|_| ()).expect_err(other));
+            assert!(error.contains("no line of an audit log"), "{error}");
+            assert_eq!(fs::read_to_string(&path).expect("file"), other);
+        }
+        for half in ["{", "{\"seq\":4,\"pr", "\0\0\0"] {
+            fs::write(&path, format!("{lines}{half}")).expect("file");
+            Audit::open(&path).expect(half);
+            assert_eq!(fs::read_to_string(&path).expect("file"), lines);
+        }
     }
 
     #[test]

@@ -106,6 +106,8 @@ fn recover(file: &mut File, len: u64, list: &str, policy: &str) -> Result<Option
         let read = (&mut reader).take(MAX_ANSWER).read_until(b'\n', &mut line)? as u64;
         if !line.ends_with(b"\n") {
             ensure!(read < MAX_ANSWER, "line {} is longer than any answer", lines + 1);
+            // Somebody may have named another file by mistake: that is not emptied.
+            ensure!(lines > 0 || HEADER.as_bytes().starts_with(&line), "it does not begin as answers do");
             break;
         }
         lines += 1;
@@ -190,4 +192,28 @@ fn copied(out: &mut String, text: &str) {
     }
     out.push_str(mark);
     out.push(',');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_holds_no_answers_is_left_as_it_is() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("answers.csv");
+        for other in ["mine", "mine\n", "row,id,mine\n1,2,3\n"] {
+            std::fs::write(&path, other).expect("file");
+            let error = format!("{:#}", Answers::open(&path, true, "l", "p").map(|_| ()).expect_err(other));
+            assert!(error.contains("does not begin as answers do"), "{error}");
+            assert_eq!(std::fs::read_to_string(&path).expect("file"), other);
+        }
+        for cut in ["row,id", HEADER] {
+            std::fs::write(&path, cut).expect("file");
+            let (answers, done) = Answers::open(&path, true, "l", "p").expect(cut);
+            answers.finish().expect("written");
+            assert_eq!(done, None);
+            assert_eq!(std::fs::read_to_string(&path).expect("file"), HEADER);
+        }
+    }
 }
