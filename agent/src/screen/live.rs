@@ -104,6 +104,13 @@ pub struct Standing {
     pub score: f64,
 }
 
+impl Standing {
+    /// Which of two weighs more.
+    fn weigh(&self, other: &Self) -> std::cmp::Ordering {
+        self.decision.cmp(&other.decision).then(self.score.total_cmp(&other.score))
+    }
+}
+
 /// The callers that have a hit, with what is known of each name that they gave.
 #[derive(Debug)]
 pub struct Listed(Mutex<Recent<String, Vec<(String, Standing)>>>);
@@ -113,7 +120,7 @@ impl Listed {
     pub fn standing(&self, caller: &str) -> Option<Standing> {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = table.get(caller)?.iter().map(|(_, standing)| standing);
-        known.max_by(|a, b| a.decision.cmp(&b.decision).then(a.score.total_cmp(&b.score))).cloned()
+        known.max_by(|a, b| a.weigh(b)).cloned()
     }
 
     /// Takes note of what a caller is under one name (the hash of the query), and gives what was known of it.
@@ -127,10 +134,12 @@ impl Listed {
         };
         let before = known.iter().position(|(known, _)| known == name).map(|at| known.remove(at).1);
         if let Some(standing) = standing {
-            if known.len() >= NAMES {
-                known.remove(0);
-            }
             known.push((name.to_owned(), standing));
+            if known.len() > NAMES {
+                // Not the oldest: a caller must not shake off a hit by giving many names.
+                let mildest = (0..known.len()).min_by(|&a, &b| known[a].1.weigh(&known[b].1));
+                mildest.map(|at| known.remove(at));
+            }
         } else if known.is_empty() {
             table.remove(caller);
         }

@@ -2,15 +2,38 @@
 
 use gait_common::caller::Identity;
 
+use crate::screen::MAX_TEXT;
+
 /// The name in a header, a claim, a cookie or a certificate's subject: percent signs undone, as UTF-8, or as Latin-1 where
-/// it is none, without control characters.
+/// it is none, without control characters and no longer than what is looked up.
 pub(super) fn of(identity: &Identity, value: &[u8]) -> String {
     let text = text(value);
     let text = match identity {
         Identity::ClientCert(_) => common_name(&text).unwrap_or(&text),
         _ => &text,
     };
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
+    clean(text)
+}
+
+/// One blank for whatever is blank, no soft hyphens, and the beginning of what is still too long: a name that somebody pads
+/// is to be looked up all the same.
+fn clean(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(MAX_TEXT));
+    let mut blank = false;
+    for c in text.chars().filter(|&c| c != '\u{ad}') {
+        if c.is_control() || c.is_whitespace() {
+            blank = !out.is_empty();
+            continue;
+        }
+        if out.len() + usize::from(blank) + c.len_utf8() > MAX_TEXT {
+            break;
+        }
+        if std::mem::take(&mut blank) {
+            out.push(' ');
+        }
+        out.push(c);
+    }
+    out
 }
 
 fn text(value: &[u8]) -> String {
@@ -58,7 +81,10 @@ fn common_name(subject: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use gait_common::identity::Query;
+
     use super::*;
+    use crate::screen::check;
 
     #[test]
     fn names_are_read_as_headers_spell_them() {
@@ -74,6 +100,19 @@ mod tests {
         ] {
             assert_eq!(of(&header, value), name, "{value:?}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_padded_is_looked_up() {
+        let header = Identity::Header("x-user".to_owned());
+        for padding in [0xad, 0xa0, b' ', b'\t'] {
+            let value = [&b"Osama"[..], &[padding; 500], b" bin Laden", &[padding; 600]].concat();
+            let name = of(&header, &value);
+            assert_eq!(name, "Osama bin Laden", "{padding:x}");
+            assert_eq!(check(&Query::name(name)), Ok(()));
+        }
+        let long = of(&header, &[b"Jos".as_slice(), &[0xe9; 1000]].concat());
+        assert_eq!(long.len(), MAX_TEXT - 1, "cut between characters");
     }
 
     #[test]
