@@ -14,8 +14,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::{get, post};
 use gait_common::identity::Query;
+use tokio::sync::Semaphore;
 
 use super::problem::Problem;
+use super::serve::WORKERS;
 use super::{Site, TheSite};
 use crate::screen::{Act, Screened, Screener, Whose};
 use form::{Clearing, Filled, Page};
@@ -27,7 +29,13 @@ pub(super) fn routes(site: Arc<Site>) -> Router {
 /// The page before anything was asked.
 async fn empty(State(site): TheSite) -> Response {
     let Some(screener) = &site.screener else { return page(StatusCode::OK, &Page::without_list(&site.host)) };
-    screener.refresh();
+    let refreshed = off_the_loop({
+        let screener = Arc::clone(screener);
+        move || screener.refresh()
+    });
+    if let Err(problem) = refreshed.await {
+        return problem.into_response();
+    }
     page(StatusCode::OK, &Page { filled: Filled::default(), ..Page::new(&site.host, screener) })
 }
 
@@ -128,11 +136,21 @@ fn unrecorded(error: &anyhow::Error) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
 }
 
+/// What the workers are doing. Whoever waits for one waits here, not in the workers' queue: a request that was given up is
+/// then no work any more.
+static WORK: Semaphore = Semaphore::const_new(WORKERS);
+
 /// Does work that takes a while where it holds nobody up.
 async fn off_the_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the query could not be answered"))
+    let failed = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the query could not be answered");
+    let permit = WORK.acquire().await.map_err(|_| failed())?;
+    tokio::task::spawn_blocking(move || {
+        // Until the work is done, even if nobody waits for it any more.
+        let _permit = permit;
+        work()
+    })
+    .await
+    .map_err(|_| failed())
 }
 
 fn no_list(site: &Site, json: bool) -> Response {

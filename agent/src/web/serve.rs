@@ -26,7 +26,7 @@ const MAX_HEAD: usize = 16 << 10;
 /// Most headers of a request.
 const MAX_HEADERS: usize = 64;
 /// Threads that look names up; more would take CPUs from those who are watched.
-const WORKERS: usize = 2;
+pub(super) const WORKERS: usize = 2;
 /// How soon a wish to stop is seen.
 const TICK: Duration = Duration::from_millis(50);
 /// How long to wait when the host has no more descriptors.
