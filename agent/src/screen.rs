@@ -16,6 +16,7 @@ mod text;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context as _, Result, bail};
 use gait_common::identity::{Answer, Decision, Policy, Query};
@@ -38,6 +39,8 @@ pub(crate) use text::{field_name, script_name};
 pub const MAX_TEXT: usize = 1024;
 /// Most countries or documents of a query.
 pub const MAX_VALUES: usize = 16;
+/// Longest name of a channel, in bytes. It stands in every line of the audit log, which are read back up to a bound.
+pub const MAX_CHANNEL: usize = 64;
 /// Hits that a line of the audit log names.
 const AUDITED_HITS: usize = 5;
 
@@ -53,6 +56,9 @@ pub enum Unfit {
     /// There are more values than [`MAX_VALUES`].
     #[error("there are more than {MAX_VALUES} {0}")]
     Many(&'static str),
+    /// The channel's name is longer than [`MAX_CHANNEL`].
+    #[error("the channel is longer than {MAX_CHANNEL} bytes")]
+    Channel,
 }
 
 /// Looks names up.
@@ -157,8 +163,10 @@ impl Screener {
 
     /// Reads list and clearances anew where their files have changed; says whether the list has.
     pub fn refresh(&self) -> bool {
-        if let Some(cleared) = &self.cleared {
-            cleared.refresh();
+        if self.cleared.as_ref().is_some_and(Cleared::refresh) {
+            // Callers that were seen before are looked up anew, as with another list: what is known of them rests on the
+            // clearances of then.
+            self.list.edition().fetch_add(1, Ordering::Release);
         }
         self.list.refresh()
     }
@@ -212,8 +220,8 @@ impl Screener {
             });
             let over = answer.hits.len().saturating_sub(self.policy.max_hits);
             let strictest = answer.hits.iter().map(|hit| hit.decision).max().unwrap_or_default();
-            // Hits that were left out may be the strictest ones.
-            if answer.hits.len() < before && answer.more == 0 {
+            // Hits come strictest first: what was left out is no stricter than what is still there.
+            if answer.hits.len() < before && (answer.more == 0 || !answer.hits.is_empty()) {
                 answer.decision = strictest;
             }
             answer.hits.truncate(self.policy.max_hits);
@@ -290,7 +298,9 @@ impl Screener {
             Whose::Query(query) => self.query_subject(query),
         };
         let time = Timestamp::now().to_string();
-        cleared.add(&subject, act, &self.list.current(), &time)
+        let clearance = cleared.add(&subject, act, &self.list.current(), &time)?;
+        self.refresh();
+        Ok(clearance)
     }
 
     fn caller_subject(&self, caller: &str) -> String {
@@ -346,6 +356,9 @@ pub fn check(query: &Query) -> Result<(), Unfit> {
     if !query.name.chars().any(char::is_alphanumeric) {
         return Err(Unfit::Empty);
     }
+    if query.channel.len() > MAX_CHANNEL {
+        return Err(Unfit::Channel);
+    }
     if query.address.as_deref().is_some_and(long) {
         return Err(Unfit::Long("address"));
     }
@@ -368,3 +381,6 @@ pub fn word(decision: Decision) -> &'static str {
         Decision::Block => "block",
     }
 }
+
+#[cfg(test)]
+mod tests;

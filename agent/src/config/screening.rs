@@ -7,6 +7,7 @@ use gait_common::identity::{Policy, PolicyError};
 use serde::{Deserialize, Serialize};
 
 use super::text;
+use crate::screen::MAX_CHANNEL;
 
 /// How names are screened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,11 +70,15 @@ impl Screening {
                 return Err(("screening", key, "must be at least 1".to_owned()));
             }
         }
+        if self.channel.len() > MAX_CHANNEL {
+            return Err(("screening", "channel", format!("is longer than {MAX_CHANNEL} bytes")));
+        }
         match self.policy.check() {
             Ok(()) => Ok(()),
             Err(error @ PolicyError::Weight(key)) => {
                 Err(("screening.policy.weights", key, error.to_string()))
             }
+            Err(error @ PolicyError::NoHits) => Err(("screening.policy", "max_hits", error.to_string())),
             Err(error) => Err(("screening.policy", "review", error.to_string())),
         }
     }

@@ -20,6 +20,10 @@ use super::{Act, Loaded};
 
 /// Most bytes of the file.
 const MAX_FILE: u64 = 64 << 20;
+/// Longest name of who clears a match, in bytes. It stands in lines of the audit log, which are read back up to a bound.
+const MAX_BY: usize = 800;
+/// Longest note, in bytes.
+const MAX_NOTE: usize = 4000;
 
 /// One line of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +64,9 @@ pub enum NotCleared {
     /// It is not said who clears it, or why.
     #[error("say {0}")]
     Unsaid(&'static str),
+    /// A text is longer than its bound.
+    #[error("{0} is longer than {1} bytes")]
+    Long(&'static str, usize),
 }
 
 /// By subject.
@@ -95,18 +102,25 @@ impl Cleared {
         self.len() == 0
     }
 
-    /// Reads the file anew if it has changed. One that cannot be read leaves the clearances as they are.
-    pub(super) fn refresh(&self) {
+    /// Reads the file anew if it has changed, and says whether the clearances are others now. A file that cannot be read
+    /// leaves them as they are.
+    pub(super) fn refresh(&self) -> bool {
         let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Stamp::of(&self.path);
         if now == *stamp {
-            return;
+            return false;
         }
         *stamp = now;
         match read(&self.path) {
-            Ok(table) => *self.table.write().unwrap_or_else(PoisonError::into_inner) = table,
+            Ok(table) => {
+                let mut known = self.table.write().unwrap_or_else(PoisonError::into_inner);
+                let changed = *known != table;
+                *known = table;
+                changed
+            }
             Err(error) => {
                 tracing::error!("failed to read the clearances {} anew: {error}", self.path.display());
+                false
             }
         }
     }
@@ -125,7 +139,7 @@ impl Cleared {
         cleared.find(|c| c.is_about(&hit.source, &hit.id) && c.fingerprint == fingerprint(entity)).cloned()
     }
 
-    /// Appends a clearance.
+    /// Appends a clearance. It holds from the next [`refresh`](Self::refresh) on.
     ///
     /// # Errors
     /// [`NotCleared`], or when the file cannot be written.
@@ -135,6 +149,13 @@ impl Cleared {
         }
         if act.note.trim().is_empty() {
             return Err(NotCleared::Unsaid("in a note why the match is false").into());
+        }
+        for (what, text, most) in
+            [("the name of who clears the match", act.by, MAX_BY), ("the note", act.note, MAX_NOTE)]
+        {
+            if text.trim().len() > most {
+                return Err(NotCleared::Long(what, most).into());
+            }
         }
         let unknown = || NotCleared::Unknown(act.id.to_owned(), act.source.to_owned());
         let entity = list.entity(act.source, act.id).ok_or_else(unknown)?;
@@ -153,7 +174,6 @@ impl Cleared {
         line.push(b'\n');
         append(&self.path, &line)
             .with_context(|| format!("failed to write to the clearances {}", self.path.display()))?;
-        self.refresh();
         Ok(clearance)
     }
 }

@@ -12,6 +12,7 @@ use gait_common::sequence::Limits;
 use super::*;
 use crate::capture::{Exchange, ProcessSource, Role};
 use crate::engine::{Engine, Outputs};
+use crate::screen::{Act, Whose};
 
 fn write(path: &Path, names: &[&str]) {
     let entities = (0..).zip(names).map(|(at, name): (u32, _)| Entity {
@@ -131,6 +132,54 @@ fn a_caller_cannot_shake_off_a_hit_by_giving_another_name() {
     drop(engine);
     finish(live);
     assert!(listed.standing("198.51.100.7").is_some());
+}
+
+#[test]
+fn of_many_names_those_that_weigh_most_are_remembered() {
+    let listed = Listed(Mutex::new(Recent::new(10)));
+    let standing = |decision, score| Standing {
+        decision,
+        source: "ours".to_owned(),
+        id: "0".to_owned(),
+        name: "Ivan Petrovich Testov".to_owned(),
+        score,
+    };
+    listed.set("a", "first", Some(standing(Decision::Block, 1.0)));
+    for name in 0..20 {
+        listed.set("a", &name.to_string(), Some(standing(Decision::Review, 0.9 - f64::from(name) / 100.0)));
+    }
+    assert_eq!(listed.standing("a").map(|standing| standing.decision), Some(Decision::Block));
+    let mut table = listed.0.lock().expect("no panic");
+    assert_eq!(table.get(&"a".to_owned()).map(|names| names.len()), Some(NAMES));
+}
+
+#[test]
+fn a_clearance_and_its_revocation_reach_callers_that_were_seen() {
+    let dir = tempfile::tempdir().expect("a directory");
+    write(&dir.path().join("list"), &["Ivan Petrovich Testov"]);
+    let cleared = dir.path().join("cleared.jsonl");
+    let Bench { mut engine, live, listed, screener } =
+        bench(&config(dir.path(), &format!("cleared = {cleared:?}\n")));
+    let (out, findings) = mpsc::sync_channel(100);
+    let worker = std::thread::spawn(move || live.run(&out, &AtomicBool::new(false)));
+    let act = Act { source: "ours", id: "0", by: "ann", note: "another one", revoke: false };
+    let caller = "198.51.100.7";
+    call(&mut engine, caller, "Ivan Petrovich Testov");
+    assert!(findings.recv().is_ok());
+    screener.clear(Whose::Caller(caller), &act).expect("cleared");
+    call(&mut engine, caller, "Ivan Petrovich Testov");
+    let since = Instant::now();
+    while listed.standing(caller).is_some() {
+        assert!(since.elapsed() < Duration::from_secs(60), "the clearance did not arrive");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    screener.clear(Whose::Caller(caller), &Act { revoke: true, ..act }).expect("revoked");
+    call(&mut engine, caller, "Ivan Petrovich Testov");
+    drop(engine);
+    assert_eq!(findings.iter().count(), 1);
+    let counts = worker.join().expect("no panic").expect("findings are taken");
+    assert_eq!((counts.screened, counts.cleared, counts.findings), (3, 1, 2), "{counts:?}");
+    assert!(listed.standing(caller).is_some());
 }
 
 #[test]
