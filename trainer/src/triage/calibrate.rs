@@ -129,16 +129,18 @@ fn platt(scored: &[Scored]) -> Vec<(f32, f32)> {
     (0..POINTS).map(at).map(|score| (score as f32, sigmoid(slope * score + offset) as f32)).collect()
 }
 
-/// Pools neighbours that would fall (Ayer et al. 1955). Each pool is drawn towards the share of all by one alert, so that
-/// none is certain.
+/// Pools neighbours that would fall (Ayer et al. 1955), and equals before them: a score has one probability. Each pool is
+/// drawn towards the share of all by one alert, so that none is certain.
 fn isotonic(scored: &[Scored]) -> Vec<(f32, f32)> {
     let mut sorted = scored.to_vec();
     sorted.sort_by(|a, b| a.score.total_cmp(&b.score));
     // Sums of weights, of the real ones' weights, and of scores.
     let mut pools: Vec<[f64; 3]> = Vec::new();
-    for one in &sorted {
-        let real = f64::from(u8::from(one.class == Class::Real));
-        pools.push([one.weight, one.weight * real, one.weight * f64::from(one.score)]);
+    for equals in sorted.chunk_by(|a, b| a.score.total_cmp(&b.score).is_eq()) {
+        let weight =
+            |class| equals.iter().filter(|one| one.class == class).map(|one| one.weight).sum::<f64>();
+        let (real, false_alarm) = (weight(Class::Real), weight(Class::FalseAlarm));
+        pools.push([real + false_alarm, real, (real + false_alarm) * f64::from(equals[0].score)]);
         while let [.., before, last] = pools.as_mut_slice()
             && before[1] * last[0] >= last[1] * before[0]
         {
@@ -148,11 +150,11 @@ fn isotonic(scored: &[Scored]) -> Vec<(f32, f32)> {
         }
     }
     let total = pools.iter().fold([0.0, 0.0], |sum, pool| [sum[0] + pool[0], sum[1] + pool[1]]);
-    let base = total[1] / total[0];
+    let (base, one) = (total[1] / total[0], heaviest(scored.iter().map(|one| one.weight)));
     let mut points: Vec<(f32, f32)> = Vec::with_capacity(pools.len());
     for [weight, real, scores] in pools {
         let score = (scores / weight) as f32;
-        let probability = ((real + base) / (weight + 1.0)) as f32;
+        let probability = ((real + base * one) / (weight + one)) as f32;
         let probability = points.last().map_or(probability, |last| last.1.max(probability));
         if points.last().is_none_or(|last| last.0 < score) {
             points.push((score, probability));
@@ -167,9 +169,14 @@ fn isotonic(scored: &[Scored]) -> Vec<(f32, f32)> {
     points
 }
 
+/// What one alert more would weigh at most: a reviewed one stands for many, and so does the one that was not seen.
+fn heaviest(weights: impl Iterator<Item = f64>) -> f64 {
+    weights.fold(1.0, f64::max)
+}
+
 /// Where verdicts begin, so that of the alerts judged real at most `real_errors` are none, and of those judged a false
-/// alarm at most `false_alarm_errors` are real. One error more than was seen counts, so that a handful of alerts
-/// is never sure enough. Where a target cannot be met nothing is ever judged so.
+/// alarm at most `false_alarm_errors` are real. One error more than was seen counts, as heavy as any alert, so that a
+/// handful of alerts is never sure enough. Where a target cannot be met nothing is ever judged so.
 pub fn band(judged: &[Judged], real_errors: f64, false_alarm_errors: f64) -> Band {
     let real = limit(judged, Class::Real, real_errors, |one| f64::from(one.probability));
     let false_alarm =
@@ -185,13 +192,14 @@ fn limit(judged: &[Judged], class: Class, errors: f64, sureness: impl Fn(&Judged
         .filter(|one| one.0 >= 0.5)
         .collect();
     sure.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let one = heaviest(judged.iter().map(|one| one.weight));
     let mut least = 1.0;
     let (mut all, mut wrong) = (0.0, 0.0);
     for (at, &(sureness, weight, right)) in sure.iter().enumerate() {
         all += weight;
         wrong += if right { 0.0 } else { weight };
         let last_of_equals = sure.get(at + 1).is_none_or(|next| next.0 < sureness);
-        if last_of_equals && (wrong + 1.0) / (all + 2.0) <= errors {
+        if last_of_equals && (wrong + one) / (all + 2.0 * one) <= errors {
             // Halfway to the next one, and down to a half where there is none.
             least = sure.get(at + 1).map_or(0.5, |next| f64::midpoint(sureness, next.0));
         }
@@ -257,5 +265,23 @@ mod tests {
         assert!(found.false_alarm > 0.2, "one of 21 is wrong: {found:?}");
         let strict = band(&judged, 0.001, 0.01);
         assert_eq!((strict.real, strict.false_alarm), (1.0, 0.0), "so much cannot be known from so few");
+    }
+
+    #[test]
+    fn a_few_heavy_alerts_are_as_few_as_light_ones() {
+        let heavy = [Judged { class: Class::Real, probability: 0.99, weight: 100.0 }; 3];
+        assert_eq!(band(&heavy, 0.02, 0.1).real, 1.0, "three say nothing about two in a hundred");
+        let one = |class, score| Scored { class, score, weight: 100.0, fold: 0 };
+        let points = isotonic(&[one(Class::FalseAlarm, -1.0), one(Class::Real, 1.0)]);
+        assert_eq!(points, [(-1.0, 0.25), (1.0, 0.75)]);
+    }
+
+    #[test]
+    fn a_score_has_one_probability_whatever_stands_first() {
+        let one = |class, score| Scored { class, score, weight: 1.0, fold: 0 };
+        let (real, false_alarm) = (one(Class::Real, 2.0), one(Class::FalseAlarm, 2.0));
+        for both in [[real, false_alarm], [false_alarm, real]] {
+            assert_eq!(isotonic(&both), [(2.0, 0.5)]);
+        }
     }
 }
