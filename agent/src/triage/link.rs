@@ -20,6 +20,9 @@ use super::request::Request;
 const SLACK: Nanos = 1_000_000_000;
 /// Exchanges that are remembered, at most; each takes some 200 bytes.
 const MAX_EXCHANGES: usize = 1 << 16;
+/// Exchanges of one connection that an alert is compared with, at most: the latest. One client could have it compared with
+/// all that are remembered otherwise, while capturing waits.
+const MAX_NEAR: usize = 1 << 12;
 /// How long an exchange is remembered.
 const KEEP_EXCHANGES: Nanos = 60_000_000_000;
 /// Alerts that wait for their exchange, at most.
@@ -154,10 +157,10 @@ struct Caller {
 #[derive(Debug)]
 pub struct Links {
     /// Exchanges by their ends, the latest last.
-    exchanges: FxHashMap<Ends, Vec<Seen>>,
+    exchanges: FxHashMap<Ends, VecDeque<Seen>>,
     /// Their ends in the order in which they came.
     order: VecDeque<(Nanos, Ends)>,
-    waiting: FxHashMap<Ends, Vec<(Nanos, Sought)>>,
+    waiting: FxHashMap<Ends, VecDeque<(Nanos, Sought)>>,
     waiting_order: VecDeque<(Nanos, Ends)>,
     callers: FxHashMap<Arc<str>, Caller>,
     session_idle: Nanos,
@@ -195,27 +198,30 @@ impl Links {
             caller.heard(seen.from, seen.to, self.session_idle);
         }
         if let Some(waiting) = self.waiting.get_mut(&seen.ends) {
-            let found: Vec<_> =
-                waiting.extract_if(.., |(_, sought)| distance(&seen, sought).is_some()).collect();
+            let is_of = |sought: &Sought| distance(&seen, sought).is_some();
+            let found: Vec<Sought> =
+                waiting.iter().map(|(_, sought)| sought).filter(|sought| is_of(sought)).cloned().collect();
+            if !found.is_empty() {
+                waiting.retain(|(_, sought)| !is_of(sought));
+            }
             if waiting.is_empty() {
                 self.waiting.remove(&seen.ends);
             }
-            for (_, sought) in found {
+            for sought in found {
                 self.counts.matched_late += 1;
                 self.tie(&seen, sought);
             }
         }
         self.order.push_back((self.now, seen.ends));
-        self.exchanges.entry(seen.ends).or_default().push(seen);
+        self.exchanges.entry(seen.ends).or_default().push_back(seen);
         self.expire();
     }
 
     /// Looks for an alert's exchange and ties them.
     pub fn find(&mut self, sought: &Sought) -> Option<Link> {
         let ends = Ends::new(sought.key.source, sought.key.destination);
-        let near = self.exchanges.get(&ends)?;
-        let best =
-            near.iter().filter_map(|seen| Some((distance(seen, sought)?, seen))).min_by_key(|(d, _)| *d);
+        let near = latest(self.exchanges.get(&ends)?);
+        let best = near.filter_map(|seen| Some((distance(seen, sought)?, seen))).min_by_key(|(d, _)| *d);
         let seen = best?.1.clone();
         self.counts.matched += 1;
         let finding = self.tie(&seen, sought.clone());
@@ -234,9 +240,9 @@ impl Links {
         self.now = self.now.max(sought.key.time);
         let other = |seen: &Seen| within(seen, sought.key.time).is_some() && seen.request != sought.request;
         self.counts.other_request +=
-            u64::from(self.exchanges.get(&ends).is_some_and(|near| near.iter().any(other)));
+            u64::from(self.exchanges.get(&ends).is_some_and(|near| latest(near).any(other)));
         self.waiting_order.push_back((self.now, ends));
-        self.waiting.entry(ends).or_default().push((self.now, sought));
+        self.waiting.entry(ends).or_default().push_back((self.now, sought));
         self.expire();
     }
 
@@ -330,12 +336,17 @@ fn within(seen: &Seen, at: Nanos) -> Option<Nanos> {
     (between <= SLACK).then_some(between)
 }
 
+/// The latest exchanges of a connection, as many as are looked at, in their order.
+fn latest(near: &VecDeque<Seen>) -> impl Iterator<Item = &Seen> {
+    near.range(near.len().saturating_sub(MAX_NEAR)..)
+}
+
 /// Removes the first of the entries of two ends if it is the one.
-fn remove_first<T>(of: &mut FxHashMap<Ends, Vec<T>>, ends: Ends, is: impl Fn(&T) -> bool) -> bool {
-    let Some(entries) = of.get_mut(&ends).filter(|entries| entries.first().is_some_and(is)) else {
+fn remove_first<T>(of: &mut FxHashMap<Ends, VecDeque<T>>, ends: Ends, is: impl Fn(&T) -> bool) -> bool {
+    let Some(entries) = of.get_mut(&ends).filter(|entries| entries.front().is_some_and(is)) else {
         return false;
     };
-    entries.remove(0);
+    entries.pop_front();
     if entries.is_empty() {
         of.remove(&ends);
     }

@@ -130,6 +130,19 @@ fn an_alert_that_was_written_out_waits_for_the_findings() {
 }
 
 #[test]
+fn one_connection_takes_no_more_than_its_latest_exchanges() {
+    let mut links = Links::new(60 * SECOND);
+    exchange(&mut links, 1, "/first", "ann", 0);
+    for ordinal in 1..MAX_NEAR as u32 {
+        exchange(&mut links, 1, "/a", "ann", ordinal);
+    }
+    assert_eq!(find(&mut links, &sought(1, "/first", 0)).as_deref(), Some("ann"));
+    exchange(&mut links, 1, "/last", "bob", MAX_NEAR as u32);
+    assert_eq!(find(&mut links, &sought(1, "/first", 0)), None, "too many came behind it");
+    assert_eq!(find(&mut links, &sought(1, "/last", MAX_NEAR as u64)).as_deref(), Some("bob"));
+}
+
+#[test]
 fn memory_is_bounded_and_what_is_forgotten_counted() {
     let mut links = Links::new(SECOND);
     for turn in 0..(MAX_EXCHANGES + 1000) as u32 {
