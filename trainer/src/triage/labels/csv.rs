@@ -17,12 +17,17 @@ struct Columns {
 }
 
 impl Columns {
-    /// From a first line of names; Kibana's exports have the names of fields.
+    /// From a first line of names; Kibana's exports have the names of fields. Of names for the same thing the first one here
+    /// counts, wherever it stands.
     fn named(names: &[String]) -> Option<Self> {
         let of = |wanted: &[&str]| {
-            names.iter().position(|name| wanted.contains(&name.trim().to_ascii_lowercase().as_str()))
+            let place =
+                |wanted: &&str| names.iter().position(|name| name.trim().eq_ignore_ascii_case(wanted));
+            wanted.iter().find_map(place)
         };
-        let label = of(&["label", "gait.label", "class"])?;
+        // In our own table `class` is what was learned, mostly presumed, as `source` says: no person's word.
+        let class = || of(&["class"]).filter(|_| of(&["source"]).is_none());
+        let label = of(&["label", "gait.label"]).or_else(class)?;
         Some(Self {
             key: of(&["key", "gait.key", "_id", "id"]),
             sid: of(&["sid", "signature_id", "alert.signature_id"]),
@@ -181,6 +186,13 @@ mod tests {
         // The columns of review.csv, and those of Kibana's export.
         let ours = given(&format!("label,note,key,sid\nreal,x,{KEY},2006445\n,,{KEY},2006445\n-,,,12\n"));
         assert_eq!(ours, [row(2, KEY, Some("real"), "x"), row(3, KEY, None, ""), row(4, "12", None, "")]);
+        // Of two names for the label the better one counts, wherever it stands.
+        let learned = given(&format!("class,source,label,id,key\nreal,presumed_real,,1,{KEY}\n"));
+        assert_eq!(learned, [row(2, KEY, None, "")]);
+        assert_eq!(given("sid,class\n7,real\n"), [row(2, "7", Some("real"), "")]);
+        assert!(
+            read(format!("key,class,source\n{KEY},real,presumed_real\n").as_bytes(), &mut |_, _| ()).is_err()
+        );
         let kibana = given(&format!("\"_id\",\"gait.label\",\"gait.note\"\n\"{KEY}\",\"real\",\"-\"\n"));
         assert_eq!(kibana[0].1, KEY);
         assert!(read(b"7,\"real", &mut |_, _| ()).is_err());
