@@ -58,6 +58,10 @@ pub struct Read {
     pub files: Vec<(String, &'static str, u64)>,
     /// Rows and documents that nobody has labelled yet.
     pub blank: u64,
+    /// Lines of feedback that a crash left unfinished.
+    pub unfinished: u64,
+    /// The first of them, with their files.
+    pub unfinished_at: Vec<String>,
     /// How many words contradict an earlier one.
     pub contradictions: u64,
     /// The first contradictions, with their places.
@@ -88,7 +92,13 @@ impl Words {
         self.read.files.push((name.clone(), "", 0));
         let json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| *byte == b'{');
         self.read.files[at].1 = if json {
-            bulk::read(bytes, &mut |line, word| self.give(at, line, word))
+            bulk::read(bytes, &mut |line, word| self.give(at, line, word)).map(|(form, unfinished)| {
+                self.read.unfinished += unfinished.len() as u64;
+                let room = MAX_SHOWN.saturating_sub(self.read.unfinished_at.len());
+                let places = unfinished.into_iter().take(room).map(|line| format!("{name}:{line}"));
+                self.read.unfinished_at.extend(places);
+                form
+            })
         } else {
             csv::read(bytes, &mut |line, word| self.give(at, line, word)).map(|()| "CSV")
         }

@@ -263,6 +263,10 @@ fn labels(outcome: &Outcome, lines: &mut Vec<String>) {
         lines.push(format!("{} labels contradict earlier ones:", read.contradictions));
         lines.extend(read.contradicting.iter().take(MAX_SHOWN).map(|text| format!("  {text}")));
     }
+    if read.unfinished > 0 {
+        lines.push(format!("{} lines of feedback were not finished and are passed over:", read.unfinished));
+        lines.extend(read.unfinished_at.iter().take(MAX_SHOWN).map(|text| format!("  {text}")));
+    }
     for (number, what) in [
         (applied.unknown_alerts, "labels are about alerts that are in neither log"),
         (applied.unknown_rules.len() as u64, "labels are about rules without a strict alert"),

@@ -51,24 +51,35 @@ struct Action {
     id: Option<String>,
 }
 
-/// Reads labels from JSON; gives which form they had.
+/// Reads labels from JSON; gives which form they had, and the lines of feedback that a crash left unfinished: they are passed
+/// over, and what was noted afterwards is read.
 ///
 /// # Errors
 /// When something in it is neither a label nor a document; its line is named.
-pub(super) fn read(bytes: &[u8], give: &mut dyn FnMut(usize, Given)) -> Result<&'static str> {
+pub(super) fn read(bytes: &[u8], give: &mut dyn FnMut(usize, Given)) -> Result<(&'static str, Vec<usize>)> {
     let mut form = "feedback";
     let mut pending: Option<(usize, Option<String>)> = None;
+    let (mut unfinished, mut first) = (Vec::new(), true);
     let lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).zip(1..);
     for (line, number) in lines.filter(|(line, _)| !line.is_empty()) {
         let place = || format!("line {number}");
+        let first = std::mem::take(&mut first);
         let mut document: Document = match serde_json::from_slice(line) {
             Ok(document) => document,
-            // An answer of `_search` over many lines.
             Err(error) if error.is_eof() && form == "feedback" && pending.is_none() => {
-                let whole =
-                    serde_json::from_slice(bytes).context("no label, nor a whole answer of `_search`")?;
-                search(whole, give)?;
-                return Ok("Elasticsearch");
+                // The first line may begin an answer of `_search` over many lines.
+                match first.then(|| serde_json::from_slice(bytes)) {
+                    Some(Ok(whole)) => {
+                        search(whole, give)?;
+                        return Ok(("Elasticsearch", unfinished));
+                    }
+                    Some(Err(error)) if line == b"{" => {
+                        let error = anyhow::Error::new(error);
+                        return Err(error.context("no label, nor a whole answer of `_search`"));
+                    }
+                    _ => unfinished.push(number),
+                }
+                continue;
             }
             Err(error) => return Err(anyhow::Error::new(error).context(format!("line {number}: no label"))),
         };
@@ -102,7 +113,7 @@ pub(super) fn read(bytes: &[u8], give: &mut dyn FnMut(usize, Given)) -> Result<&
     }
     match pending {
         Some((number, _)) => bail!("line {number}: no document follows this action"),
-        None => Ok(form),
+        None => Ok((form, unfinished)),
     }
 }
 
@@ -158,6 +169,25 @@ mod tests {
         })
         .expect("labels");
         all
+    }
+
+    #[test]
+    fn what_a_crash_left_of_feedback_is_passed_over() {
+        let key = log(&[line(1, 1, 7)]).key(0).to_string();
+        let label =
+            format!(r#"{{"key":"{key}","class":"real","by":"ann","note":"","time":"2026-11-22T16:00:00Z"}}"#);
+        let half = &label[..20];
+        for (text, labels, lines) in [
+            (format!("{label}\n{half}\n{label}\n"), 2, vec![2]),
+            (format!("{half}\n{label}\n"), 1, vec![1]),
+            (format!("{label}\n{half}"), 1, vec![2]),
+        ] {
+            let mut count = 0;
+            let (form, unfinished) = read(text.as_bytes(), &mut |_, _| count += 1).expect(&text);
+            assert_eq!((form, count, unfinished), ("feedback", labels, lines));
+        }
+        let error = read(b"{\n  \"took\": 1,\n", &mut |_, _| ()).expect_err("half an answer").to_string();
+        assert!(error.contains("`_search`"), "{error}");
     }
 
     #[test]
