@@ -107,7 +107,12 @@ impl Source {
 
     /// The inode; 0 for a compressed file, which is not the one that was written.
     pub(super) fn inode(&self) -> u64 {
-        if let Input::Packed(_) = self.input { 0 } else { self.inode }
+        if self.is_packed() { 0 } else { self.inode }
+    }
+
+    /// Whether it is a compressed file.
+    pub(super) fn is_packed(&self) -> bool {
+        matches!(self.input, Input::Packed(_))
     }
 
     /// Device and inode of what lies on disk, compressed or not.

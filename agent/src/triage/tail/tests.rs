@@ -290,3 +290,53 @@ fn a_damaged_rotated_file_does_not_keep_the_next_from_being_read() {
     assert!(lines.len() > 5 && lines[lines.len() - 1].starts_with("line 1014 "), "{}", lines.len());
     assert_eq!(tail.counts().unreadable, 1);
 }
+
+#[test]
+fn a_rotated_file_that_is_damaged_at_its_start_stops_nothing() {
+    for live in [true, false] {
+        let mut log = Log::new();
+        log.lines(100);
+        let mut tail = open(&log, None);
+        expect(&mut tail, 0..100);
+        let position = tail.position();
+        drop(tail);
+        log.lines(10);
+        log.rename("eve.json", "eve.json.1");
+        log.pack("eve.json.1");
+        let packed = fs::read(log.file("eve.json.1.gz")).expect("a file");
+        fs::write(log.file("eve.json.1.gz"), &packed[..40]).expect("written");
+        if live {
+            log.lines(5);
+        }
+        let mut tail = open(&log, Some(&position));
+        let mut lines = read(&mut tail);
+        if !live {
+            // It waits for the next file, and does not fail.
+            log.lines(5);
+            lines = read(&mut tail);
+        }
+        let last = lines.len().checked_sub(5).expect("the live file is read");
+        for (line, number) in lines[last..].iter().zip(110..) {
+            assert!(line.starts_with(&format!("line {number} ")), "{line}");
+        }
+        assert_eq!((tail.counts().unreadable, tail.counts().missing), (1, 1));
+        log.lines(3);
+        expect(&mut tail, 115..118);
+    }
+}
+
+#[test]
+fn a_copy_that_is_damaged_at_its_start_does_not_hide_a_truncation() {
+    let mut log = Log::new();
+    log.lines(200);
+    let mut tail = open(&log, None);
+    expect(&mut tail, 0..200);
+    fs::copy(log.path(), log.file("eve.json.1")).expect("copied");
+    log.pack("eve.json.1");
+    let packed = fs::read(log.file("eve.json.1.gz")).expect("a file");
+    fs::write(log.file("eve.json.1.gz"), &packed[..40]).expect("written");
+    OpenOptions::new().write(true).truncate(true).open(log.path()).expect("truncated");
+    log.lines(5);
+    expect(&mut tail, 200..205);
+    assert_eq!(tail.counts().truncations, 1);
+}
