@@ -6,7 +6,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -18,6 +18,8 @@ use super::tail::MAX_LINE;
 
 /// How much is judged at a time.
 const CHUNK: usize = 512 << 10;
+/// Lines judged at a time, at most: each takes some 400 bytes while it is, and a chunk may be nothing but line ends.
+const MAX_LINES: usize = 8192;
 
 /// Some lines on their way, with buffers that are used again and again.
 #[derive(Debug, Default)]
@@ -91,21 +93,8 @@ fn work(
     while let Ok(mut chunk) = jobs.recv() {
         let Chunk { bytes, out, part } = &mut chunk;
         out.clear();
-        let mut lines: Vec<(&[u8], judge::Read<'_>)> = match part {
-            Some(_) => Vec::new(),
-            None => self::lines(bytes).map(|line| (line, judge::Read::new(line))).collect(),
-        };
-        let Ok(mut rates) = take.recv() else { break };
-        lines.iter_mut().for_each(|(_, read)| read.observe(&mut rates));
-        // Nobody takes them when all others have ended.
-        let _ = give.send(rates);
-        for (line, read) in &lines {
-            if line.len() > MAX_LINE {
-                judge.pass_over();
-                out.extend_from_slice(line);
-            } else {
-                judge.write(line, read, out);
-            }
+        if judge_lines(&mut judge, if part.is_some() { &[] } else { bytes }, out, take, give).is_err() {
+            break;
         }
         if let Some(last) = *part {
             out.extend_from_slice(bytes);
@@ -118,6 +107,46 @@ fn work(
         }
     }
     judge.counts()
+}
+
+/// Judges the lines of a chunk; fails when all others have ended.
+fn judge_lines(
+    judge: &mut Judge,
+    bytes: &[u8],
+    out: &mut Vec<u8>,
+    take: &Receiver<Rates>,
+    give: &SyncSender<Rates>,
+) -> Result<(), RecvError> {
+    let mut rest = lines(bytes);
+    let mut next = || -> Vec<(&[u8], judge::Read<'_>)> {
+        rest.by_ref().take(MAX_LINES).map(|line| (line, judge::Read::new(line))).collect()
+    };
+    let mut some = next();
+    let mut rates = take.recv()?;
+    loop {
+        some.iter_mut().for_each(|(_, read)| read.observe(&mut rates));
+        if some.len() < MAX_LINES {
+            break;
+        }
+        // There may be more, and the rates are not handed on before all were looked at.
+        write_lines(judge, &some, out);
+        some = next();
+    }
+    // Nobody takes them when all others have ended.
+    let _ = give.send(rates);
+    write_lines(judge, &some, out);
+    Ok(())
+}
+
+fn write_lines(judge: &mut Judge, lines: &[(&[u8], judge::Read<'_>)], out: &mut Vec<u8>) {
+    for (line, read) in lines {
+        if line.len() > MAX_LINE {
+            judge.pass_over();
+            out.extend_from_slice(line);
+        } else {
+            judge.write(line, read, out);
+        }
+    }
 }
 
 /// Lines with their ends.
@@ -248,6 +277,19 @@ mod tests {
             assert!(out == text, "{threads} threads");
             let want = Counts { lines: 3094, other: 3030, malformed: 61, too_long: 3, ..Counts::default() };
             assert_eq!(Counts { malformed_because: Default::default(), ..counts }, want);
+        }
+    }
+
+    #[test]
+    fn a_chunk_of_very_many_lines_is_judged_in_parts() {
+        for count in [MAX_LINES - 1, MAX_LINES, MAX_LINES + 1, 2 * CHUNK + 7] {
+            let mut text = vec![b'\n'; count];
+            text.extend_from_slice(b"{\"event_type\":\"flow\"}\n");
+            for threads in [1, 3] {
+                let (out, counts) = judged(&text, threads, false);
+                assert!(out == text, "{count} lines, {threads} threads");
+                assert_eq!((counts.lines, counts.other), (count as u64 + 1, count as u64 + 1));
+            }
         }
     }
 
