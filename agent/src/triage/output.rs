@@ -59,13 +59,15 @@ impl Output {
         &self.path
     }
 
-    /// Where the next line will stand.
+    /// Where the next line will stand: at the end, also when others have cut the file short since.
     pub fn place(&self) -> Place {
-        self.place
+        let there = self.file.metadata().map_or(self.place.size, |meta| meta.len());
+        Place { size: self.place.size.min(there), ..self.place }
     }
 
     /// Appends lines. False when they cannot be written now: then nothing of them was, and it is to be tried again.
     pub fn write(&mut self, lines: &[u8]) -> bool {
+        self.place = self.place();
         match self.file.write_all(lines) {
             Ok(()) => {
                 self.place.size += lines.len() as u64;
@@ -246,6 +248,18 @@ mod tests {
         assert!(out.written_since(&Place { inode: 1, ..place }).expect("read").is_empty());
         assert!(out.write(b"new\n"));
         assert!(fs::read_to_string(&path).expect("file").ends_with("b\nnew\n"));
+    }
+
+    #[test]
+    fn the_place_follows_a_truncation_by_others() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("out.json");
+        let mut out = Output::open(&path).expect("opened");
+        assert!(out.write(b"one\ntwo\n"));
+        File::options().write(true).open(&path).and_then(|file| file.set_len(0)).expect("truncated");
+        assert_eq!(out.place().size, 0);
+        assert!(out.write(b"three\n"));
+        assert_eq!((out.place().size, fs::read_to_string(&path).expect("file").as_str()), (6, "three\n"));
     }
 
     #[test]
