@@ -1,5 +1,6 @@
 //! From two logs to a model: joins, labels, learns, scores, and leaves everything behind in a directory.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -195,21 +196,36 @@ pub fn label(
     // false alarms to learn from but those that the seed rule names.
     let is_false_alarm = |one: &&Example| one.known == Known::Labelled(Class::FalseAlarm);
     let seed_rule = estimate.reviewed == 0 && examples.iter().filter(is_false_alarm).count() < learn::LEAST;
+    let mut presumed = HashSet::new();
     if seed_rule {
         for example in examples.iter_mut().filter(|example| example.known == Known::Presumed) {
             example.known = Known::Labelled(Class::FalseAlarm);
+            presumed.insert(example.key);
         }
     }
     let learning =
         learn::Options { rules: pair.about.hash.clone(), seed: options.seed, ..options.learn.clone() };
-    let (triage, learned) = learn(&examples, &learning).with_context(|| {
+    let (mut triage, learned) = learn(&examples, &learning).with_context(|| {
         format!("no model was learned; the logs, their labels and what to review are in {}", dir.display())
     })?;
+    if seed_rule {
+        own_up(&mut triage, learn::sampled(&examples, &learning), &presumed);
+    }
     let scored = match truth {
         Some(truth) => Some(scores(&pair, &labelling, &examples, truth, &learning)?),
         None => None,
     };
     Ok(Outcome { pair, join, labelling, words, estimate, proposed, triage, learned, seed_rule, scored })
+}
+
+/// What nobody has looked at shall not pass for a person's word because it had to be learned like one.
+fn own_up<'a>(triage: &mut TriageData, learned: impl Iterator<Item = &'a Key>, presumed: &HashSet<Key>) {
+    let count = learned.filter(|key| presumed.contains(key)).count() as u64;
+    triage.origin.labelled = triage.origin.labelled.saturating_sub(count);
+    triage.origin.presumed = count;
+    triage.origin.method = "seed rule, unreviewed".to_owned();
+    let is_presumed = |key: &str| key.parse().is_ok_and(|key| presumed.contains(&key));
+    triage.exemplars.retain(|one| !is_presumed(&one.key));
 }
 
 fn check(found: &Found) -> Result<()> {

@@ -284,6 +284,11 @@ fn sample<'a>(examples: &'a [Example], options: &Options) -> (Vec<&'a Example>, 
     (sample, share)
 }
 
+/// The keys of the alerts that are learned from.
+pub(super) fn sampled<'a>(examples: &'a [Example], options: &Options) -> impl Iterator<Item = &'a Key> {
+    sample(examples, options).0.into_iter().map(|one| &one.key)
+}
+
 /// The examples with their folds.
 struct Data<'a> {
     examples: Vec<&'a Example>,

@@ -39,6 +39,10 @@ fn outcome() -> Outcome {
 fn hostile_text_stays_text_and_the_page_says_what_is_not_known() {
     let outcome = outcome();
     assert!(outcome.seed_rule);
+    // The model owns up to it too: 30 strict alerts were labelled, of the other 29 nobody said anything.
+    let origin = &outcome.triage.origin;
+    assert_eq!((origin.labelled, origin.presumed, origin.method.as_str()), (30, 29, "seed rule, unreviewed"));
+    assert!(outcome.triage.exemplars.iter().all(|one| one.class == Class::Real));
     let names = Names { dir: HOSTILE.to_owned(), fingerprint: "f".to_owned(), seed: 1 };
     let page = render(&outcome, &names).expect("a page");
     assert!(!page.contains("<script") && !page.contains("<img") && !page.contains('\u{202e}'), "{page}");
