@@ -275,9 +275,10 @@ fn scores(
     truth: &Truth,
     options: &learn::Options,
 ) -> Result<Scored> {
+    let ends =
+        |key: &Key| -> [SocketAddr; 2] { [key.source.min(key.destination), key.source.max(key.destination)] };
     let fold = |key: &Key| {
-        let ends: [SocketAddr; 2] = [key.source.min(key.destination), key.source.max(key.destination)];
-        let hash = blake3::hash(format!("{}/{ends:?}", options.seed).as_bytes());
+        let hash = blake3::hash(format!("{}/{:?}", options.seed, ends(key)).as_bytes());
         u64::from(hash.as_bytes()[0]) % FOLDS
     };
     let mut judged = Vec::new();
@@ -290,8 +291,13 @@ fn scores(
     let by_flow = wholly.then(|| tally(&judged));
     let order = in_time(pair);
     let (earlier, later) = order.split_at(order.len() * 7 / 10);
+    // Of a connection that goes on over the cut the model has learned: it is no test.
+    let begun: HashSet<_> = earlier.iter().map(|&at| ends(pair.loose.key(at))).collect();
+    let later: Vec<usize> =
+        later.iter().copied().filter(|&at| !begun.contains(&ends(pair.loose.key(at)))).collect();
     let mut judged = Vec::new();
-    let by_time = judge(pair, examples, earlier, later, truth, options, &mut judged)?.then(|| tally(&judged));
+    let enough = judge(pair, examples, earlier, &later, truth, options, &mut judged)?;
+    let by_time = (enough && !judged.is_empty()).then(|| tally(&judged));
     let seed = labelling.loose.iter().zip(pair.loose.keys()).filter_map(|(labelled, key)| {
         let verdict = if labelled.seed == Class::Real { Verdict::Real } else { Verdict::FalseAlarm };
         Some((truth.of(key)?, verdict, if labelled.seed == Class::Real { 1.0 } else { 0.0 }))
@@ -316,7 +322,7 @@ fn judge(
     let some: Vec<Example> = from.iter().map(|&at| examples[at].clone()).collect();
     let Ok((data, _)) = learn(&some, options) else { return Ok(false) };
     let triage = Triage::new(data).map_err(anyhow::Error::msg)?;
-    let wanted: std::collections::HashSet<usize> = tried.iter().copied().collect();
+    let wanted: HashSet<usize> = tried.iter().copied().collect();
     let (mut rates, mut scratch) = (Rates::default(), Scratch::new());
     for at in in_time(pair) {
         let alert = pair.loose.alert(at)?;

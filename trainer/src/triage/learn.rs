@@ -222,7 +222,7 @@ pub fn learn(examples: &[Example], options: &Options) -> Result<(TriageData, Lea
     let candidates = compare(&data, &everything, penalty, options);
     let method = candidates[0].method;
     let fitted = fit(&data, &everything, method, penalty, options);
-    let later = later(&data, method, penalty, options);
+    let later = later(&data, options);
     let noise = data.noise(&everything);
     let weights = pruned(&fitted.linear);
     let guessed_noise = guessed_noise(&data, &fitted);
@@ -527,7 +527,7 @@ fn guessed_noise(data: &Data<'_>, fitted: &Fitted) -> Option<f64> {
 /// Share of the alerts, in time, that is learned from where the rest is judged.
 const EARLIER: f64 = 0.7;
 
-fn later(data: &Data<'_>, method: Method, penalty: f64, options: &Options) -> Option<Score> {
+fn later(data: &Data<'_>, options: &Options) -> Option<Score> {
     // Keys are ordered by time first.
     let cut = (data.examples.len() as f64 * EARLIER) as usize;
     let (earlier, later): (Vec<usize>, Vec<usize>) = (0..data.examples.len()).partition(|&at| at < cut);
@@ -540,6 +540,9 @@ fn later(data: &Data<'_>, method: Method, penalty: f64, options: &Options) -> Op
     if !both(&earlier, LEAST) || !both(&later, 1) {
         return None;
     }
+    // Everything is chosen without the later part, or it would be no test.
+    let penalty = choose_penalty(data, &earlier);
+    let method = compare(data, &earlier, penalty, options)[0].method;
     let fitted = fit(data, &earlier, method, penalty, options);
     let reviewed = data.reviewed_weight(&later);
     let score = |at: usize| {
