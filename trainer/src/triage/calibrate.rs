@@ -63,16 +63,13 @@ pub fn calibrate(scored: &[Scored], folds: usize) -> (Shape, Vec<(f32, f32)>) {
     (shape, fit(shape, scored))
 }
 
-/// What calibrated probabilities say of alerts, each fold by a calibration of the others.
-pub fn cross_calibrated(scored: &[Scored], folds: usize, shape: Shape) -> Vec<Judged> {
-    let mut all = Vec::with_capacity(scored.len());
-    for fold in 0..folds {
+/// What calibrated probabilities say of alerts, by folds, each fold by a calibration of the others.
+pub fn cross_calibrated(scored: &[Scored], folds: usize, shape: Shape) -> Vec<Vec<Judged>> {
+    let of = |fold| {
         let (held, others): (Vec<Scored>, Vec<Scored>) = scored.iter().partition(|one| one.fold == fold);
-        if !others.is_empty() {
-            all.extend(judged(&held, &fit(shape, &others)));
-        }
-    }
-    all
+        if others.is_empty() { Vec::new() } else { judged(&held, &fit(shape, &others)) }
+    };
+    (0..folds).map(of).collect()
 }
 
 /// What a calibration says of alerts.

@@ -173,7 +173,7 @@ pub struct LearnReport {
     pub calibration: Shape,
     /// Where verdicts begin.
     pub band: Band,
-    /// On flows held out, calibrated by other flows, with the band.
+    /// On flows held out, with a calibration and a band by other flows.
     pub held_out: Score,
     /// Probabilities against classes, on flows held out.
     pub reliability: Vec<Bin>,
@@ -236,7 +236,7 @@ pub fn learn(examples: &[Example], options: &Options) -> Result<(TriageData, Lea
         penalty,
         calibration: fitted.shape,
         band: fitted.band,
-        held_out: Score::of(&fitted.judged, fitted.band),
+        held_out: fitted.held_out,
         reliability: reliability(&fitted.judged),
         later,
         seed_rule: seed_rule(&data),
@@ -505,15 +505,28 @@ struct Fitted {
     band: Band,
     /// What it says of alerts while their flows are held out.
     judged: Vec<Judged>,
+    /// How good that is, with bands by other flows than those they are scored on.
+    held_out: Score,
 }
 
 fn fit(data: &Data<'_>, of: &[usize], method: Method, penalty: f64, options: &Options) -> Fitted {
     let fit = |of: &[usize]| data.learn(of, method, penalty, &data.trusted(of, penalty));
     let scored = data.cross_fit(of, fit);
     let (shape, calibration) = calibrate::calibrate(&scored, FOLDS);
-    let judged = calibrate::cross_calibrated(&scored, FOLDS, shape);
-    let band = calibrate::band(&judged, options.real_errors, options.false_alarm_errors);
-    Fitted { linear: fit(of), shape, calibration, band, judged }
+    let folds = calibrate::cross_calibrated(&scored, FOLDS, shape);
+    let band = |judged: &[Judged]| calibrate::band(judged, options.real_errors, options.false_alarm_errors);
+    // A band keeps to the targets on the alerts it was set on, so it is scored on others.
+    let of_others = |fold: usize| {
+        let others = folds.iter().enumerate().filter(|(at, _)| *at != fold);
+        band(&others.flat_map(|(_, judged)| judged).copied().collect::<Vec<_>>())
+    };
+    let scored = folds.iter().enumerate().flat_map(|(fold, judged)| {
+        let band = of_others(fold);
+        judged.iter().map(move |&one| (one, band))
+    });
+    let held_out = Score::of_each(scored);
+    let judged = folds.concat();
+    Fitted { linear: fit(of), shape, calibration, band: band(&judged), judged, held_out }
 }
 
 /// The mean probability of the alerts that nobody looked at. Where they were learned from, it is what they were held to.

@@ -47,9 +47,14 @@ impl Verdicts {
 impl Score {
     /// Scores what was judged.
     pub fn of(judged: &[Judged], band: Band) -> Self {
+        Self::of_each(judged.iter().map(|&one| (one, band)))
+    }
+
+    /// Scores what was judged, each with a band of its own.
+    pub fn of_each(judged: impl Iterator<Item = (Judged, Band)>) -> Self {
         let mut score = Score::default();
         let mut sum = 0.0;
-        for one in judged {
+        for (one, band) in judged {
             let of = match one.class {
                 Class::Real => &mut score.real,
                 Class::FalseAlarm => &mut score.false_alarm,
