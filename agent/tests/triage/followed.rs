@@ -28,12 +28,26 @@ impl Follower {
 
     /// Asks it to end; gives what it counted.
     fn end(mut self) -> serde_json::Value {
+        // One that has only just started would simply die of it.
+        let began = Instant::now();
+        while !self.minds_sigterm() {
+            assert!(began.elapsed() < PATIENCE, "it does not come to mind SIGTERM");
+            std::thread::sleep(Duration::from_millis(5));
+        }
         kill_process(Pid::from_child(&self.0), Signal::TERM).expect("it runs");
         let mut said = String::new();
         let mut stderr = self.0.stderr.take().expect("a pipe");
         std::io::Read::read_to_string(&mut stderr, &mut said).expect("text");
         assert!(self.0.wait().expect("it ends").success(), "{said}");
         serde_json::from_str(said.lines().last().expect("counts")).expect(&said)
+    }
+
+    /// Whether it has a handler of SIGTERM by now, as the kernel says (proc_pid_status(5)).
+    fn minds_sigterm(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).expect("it runs");
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a mask").trim();
+        let caught = u64::from_str_radix(mask, 16).expect("hexadecimal");
+        caught >> (Signal::TERM.as_raw() - 1) & 1 == 1
     }
 }
 
