@@ -208,8 +208,6 @@ impl Tail {
                 self.leave(each)?;
                 Ok(true)
             }
-            // A compressed file gets no better by waiting: it is over as soon as there is another.
-            Err(_) if self.source.as_ref().is_some_and(Source::is_packed) => self.at_end(each),
             Err(error) => Err(error).with_context(|| self.failed("read")),
         }
     }
@@ -237,10 +235,10 @@ impl Tail {
             live.rewind();
             self.next.push_back(live);
         }
-        let mut sources = self.rotated(position.modified, None)?;
+        let mut sources = self.rotated(position.modified)?;
         let mut found = None;
         for (place, source) in sources.iter_mut().enumerate() {
-            if self.is_it(source.resume(position)) {
+            if source.resume(position)? {
                 found = Some(place);
                 break;
             }
@@ -271,32 +269,22 @@ impl Tail {
     }
 
     /// The rotated files that were written at `since` or later, but for the ones that were read, in the order in which they
-    /// were last written. `live` is left out too: it may have been renamed since it was opened.
-    fn rotated(&mut self, since: i128, live: Option<&Source>) -> io::Result<VecDeque<Source>> {
-        let known: Vec<(u64, u64)> =
-            self.source.iter().chain(&self.next).chain(live).map(Source::file_id).collect();
+    /// were last written.
+    fn rotated(&mut self, since: i128) -> io::Result<VecDeque<Source>> {
+        let known: Vec<(u64, u64)> = self.source.iter().chain(&self.next).map(Source::file_id).collect();
         let (mut sources, unreadable) = rotated::newer(&self.path, since, &known)?;
         self.counts.unreadable += unreadable;
         let mut kept = VecDeque::new();
         for mut source in sources.drain(..) {
             let mut seen = false;
             for mark in self.done.iter().chain(&self.source.as_ref().map(Source::head)) {
-                seen |= self.is_it(source.begins_with(mark));
+                seen |= source.begins_with(mark)?;
             }
             if !seen {
                 kept.push_back(source);
             }
         }
         Ok(kept)
-    }
-
-    /// Whether a rotated file is the one that is looked for. One that is damaged where it would tell is not: it keeps nobody
-    /// from the others.
-    fn is_it(&self, found: io::Result<bool>) -> bool {
-        found.unwrap_or_else(|error| {
-            tracing::warn!("a rotated {} cannot be told from others: {error}", self.path.display());
-            false
-        })
     }
 
     /// Puts rotated files before the newest.
@@ -307,11 +295,9 @@ impl Tail {
 
     /// The file is shorter than what was read of it, or does not begin or go on as it did.
     fn truncated(&mut self, each: &mut dyn FnMut(Piece<'_>) -> Result<()>) -> Result<()> {
-        let Some(source) = &self.source else { return Ok(()) };
-        // Where this fails it is tried again, with the source that still knows how far it was read.
-        let copy = self.copy_of(source).with_context(|| self.failed("look for a copy of"))?;
-        let Some(mut source) = self.source.take() else { return Ok(()) };
         self.counts.truncations += 1;
+        let Some(mut source) = self.source.take() else { return Ok(()) };
+        let copy = self.copy_of(&source).with_context(|| self.failed("look for a copy of"))?;
         let found = if copy.is_some() { "; the rest of it is read from its copy" } else { "" };
         tracing::warn!("{} was truncated{found}", self.path.display());
         if let Some(copy) = copy {
@@ -338,7 +324,7 @@ impl Tail {
         let position = Position { offset, tail, head: source.head(), ..Position::default() };
         let known = [source.file_id()];
         for mut copy in rotated::newer(&self.path, i128::MIN, &known)?.0 {
-            if self.is_it(copy.resume(&position)) {
+            if copy.resume(&position)? {
                 return Ok(Some(copy));
             }
         }
@@ -369,12 +355,11 @@ impl Tail {
             return Ok(false);
         }
         let modified = source.modified();
-        // Before anything is changed: where this fails it is tried again.
-        let between =
-            self.rotated(modified, Some(&live)).with_context(|| self.failed("look for what came before"))?;
+        self.counts.rotations += 1;
         tracing::info!("{} was rotated", self.path.display());
         self.next.push_back(live);
-        self.counts.rotations += 1 + between.len() as u64;
+        let between = self.rotated(modified).with_context(|| self.failed("look for what came before"))?;
+        self.counts.rotations += between.len() as u64;
         self.queue(between);
         // The old one is read once more: something may have come before its writer left it.
         Ok(true)

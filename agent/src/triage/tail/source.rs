@@ -107,12 +107,7 @@ impl Source {
 
     /// The inode; 0 for a compressed file, which is not the one that was written.
     pub(super) fn inode(&self) -> u64 {
-        if self.is_packed() { 0 } else { self.inode }
-    }
-
-    /// Whether it is a compressed file.
-    pub(super) fn is_packed(&self) -> bool {
-        matches!(self.input, Input::Packed(_))
+        if let Input::Packed(_) = self.input { 0 } else { self.inode }
     }
 
     /// Device and inode of what lies on disk, compressed or not.
